@@ -1,0 +1,566 @@
+"""Reads a Cowrie event of any generation: the one place that knows Cowrie's field names.
+
+An event is the dictionary that Cowrie hands to its outputs, or one line of its JSON log, from 2017
+to today. Everything in it may be absent, of another type or hostile: what cannot be read counts as
+unknown (None), and nothing here raises. Field names and their history are those of Cowrie's
+``docs/OUTPUT.rst`` and of its source in the releases named beside each rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import define
+
+RawEvent: TypeAlias = Mapping[str, Any]
+SessionKey: TypeAlias = tuple[str, str]
+Auth: TypeAlias = Literal["password", "publickey", "none"]
+
+SUMMARY_EVENTID: Final = "cowrie.sessionstats.summary"
+
+ID_LIMIT: Final = 256
+"""Characters of a session's or sensor's name: Cowrie's have 8 to 12, a host name at most 253."""
+
+LONGEST: Final = 1e9
+"""Seconds that a duration may have, about 30 years; more is damage, not a session."""
+
+_PORT_LIMIT: Final = 65_535
+_NUMBER_LIMIT: Final = 32  # characters of a number written as text: Cowrie's have at most 20
+_STAMP_LIMIT: Final = 40  # characters of a time: Cowrie's have at most 31
+_YEAR_10000: Final = 253_402_300_800  # seconds: what datetime can express ends there
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive: the fast path has cut the Z off
+_COWRIE_STAMP: Final = len("2026-03-18T10:00:00.123456Z")
+_STAMP: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))?",
+    re.ASCII,
+)
+
+
+# ---------------------------------------------------------------- what happened
+
+
+@define(eq=False)
+class Connect:
+    """The connection was accepted."""
+
+    stamp: Any
+
+
+@define(eq=False)
+class Closed:
+    """The connection ended; ``duration`` in seconds, as Cowrie measured it."""
+
+    stamp: Any
+    tick: float | None
+    duration: float | None
+
+
+@define(eq=False)
+class Login:
+    """A login was tried."""
+
+    tick: float | None
+    succeeded: bool
+    auth: Auth
+    username: str | None
+    password: str | None
+    key_fingerprint: str | None
+
+
+@define(eq=False)
+class KeyOffered:
+    """The client showed a public key."""
+
+    key_fingerprint: str | None
+
+
+@define(eq=False)
+class ClientVersion:
+    """The client said what it is."""
+
+    version: str | None
+
+
+@define(eq=False)
+class ClientKex:
+    """The client's key exchange, as its HASSH fingerprint."""
+
+    hassh: str | None
+
+
+@define(eq=False)
+class Terminal:
+    """The size of the client's terminal, ``columns x rows``."""
+
+    size: str | None
+
+
+@define(eq=False)
+class Architecture:
+    """The machine that Cowrie shows to this session."""
+
+    arch: str | None
+
+
+@define(eq=False)
+class Command:
+    """A line for the shell (``cowrie.command.input``)."""
+
+    tick: float | None
+    line: str | None
+
+
+@define(eq=False)
+class CommandFailed:
+    """A command that Cowrie does not have."""
+
+
+@define(eq=False)
+class CommandOther:
+    """Any other ``cowrie.command.*`` event: a part of a parsed line, a changed password."""
+
+
+@define(eq=False)
+class Input:
+    """A line fed to a running command; ``command_event`` if its id is a ``cowrie.command.*``."""
+
+    command_event: bool
+
+
+@define(eq=False)
+class Download:
+    """A file reached the honeypot through a command; both fields as far as known."""
+
+    url: str | None
+    sha256: str | None
+
+
+@define(eq=False)
+class DownloadFailed:
+    """A file could not be fetched."""
+
+    url: str | None
+
+
+@define(eq=False)
+class Upload:
+    """A file was sent over SFTP or SCP."""
+
+    sha256: str | None
+
+
+@define(eq=False)
+class Forward:
+    """A TCP connection through the honeypot was asked for; ``target`` is ``host:port``."""
+
+    target: str | None
+
+
+@define(eq=False)
+class TtyLog:
+    """The recording of a terminal was closed."""
+
+    path: str | None
+
+
+@define(eq=False)
+class Other:
+    """Activity of the session that nothing is counted from."""
+
+
+Event: TypeAlias = (
+    Connect
+    | Closed
+    | Login
+    | KeyOffered
+    | ClientVersion
+    | ClientKex
+    | Terminal
+    | Architecture
+    | Command
+    | CommandFailed
+    | CommandOther
+    | Input
+    | Download
+    | DownloadFailed
+    | Upload
+    | Forward
+    | TtyLog
+    | Other
+)
+
+
+@define(eq=False)
+class Endpoints:
+    """Where a session came from and went to, as far as one event tells."""
+
+    uuid: str | None
+    protocol: str | None
+    src_ip: str | None
+    src_port: int | None
+    dst_ip: str | None
+    dst_port: int | None
+
+
+# ---------------------------------------------------------------- fields
+
+
+def text(raw: RawEvent, key: str) -> str | None:
+    """Return the text under ``key``; None if it is absent or no text."""
+    value = raw.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _name(raw: RawEvent, key: str) -> str | None:
+    """Return a text that names something: not empty."""
+    return text(raw, key) or None
+
+
+def _whole(raw: RawEvent, key: str) -> int | None:
+    """Return the number under ``key`` if it could be a port or a terminal's width."""
+    value = raw.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _PORT_LIMIT:
+        return value
+    return None
+
+
+def _seconds(value: object) -> float | None:
+    """Return a number, or a number written as text, of seconds within ``LONGEST``."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        if len(value) > _NUMBER_LIMIT:
+            return None
+    elif not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if 0 <= number <= LONGEST else None
+
+
+def duration(raw: RawEvent) -> float | None:
+    """Return how long the session lasted, in seconds.
+
+    ``duration_ms`` is an integer of milliseconds (Cowrie 3.0.4 on); ``duration`` is a float (to
+    2024), or text for SSH and a float for Telnet (2.7 to 3.0.3).
+    """
+    milliseconds = _seconds(raw.get("duration_ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    return _seconds(raw.get("duration"))
+
+
+def stamp(raw: RawEvent) -> Any:
+    """Return the event's time as it stands there, for ``parse_timestamp`` to read when needed."""
+    return raw.get("timestamp")
+
+
+def tick(raw: RawEvent) -> float | None:
+    """Return when the event happened, in seconds of which only differences mean anything.
+
+    Live, that is ``time``, which costs nothing to read; a log has only ``timestamp``. Differences
+    are the same to the microsecond either way, but the times need not be: a Cowrie whose machine
+    is not set to UTC writes local time with a Z into ``timestamp`` (seen in 3.0.0 to 3.1.4: the C
+    library does not notice that Cowrie sets TZ).
+    """
+    value = raw.get("time")
+    if value.__class__ is float and 0 <= value < _YEAR_10000:
+        return value
+    return parse_timestamp(raw.get("timestamp"))
+
+
+def between(earlier: float | None, later: float | None) -> float | None:
+    """Return the seconds between two times; None if either is unknown or the clock went back.
+
+    Rounded to microseconds, which is what Cowrie writes.
+    """
+    if earlier is None or later is None or later < earlier:
+        return None
+    return round(later - earlier, 6)
+
+
+def parse_timestamp(stamp: Any) -> float | None:
+    """Return the seconds since 1970 UTC of an ISO 8601 time; None for anything else.
+
+    Cowrie writes ``Z`` when it runs in UTC and a numeric offset otherwise; without either, UTC.
+    """
+    if not isinstance(stamp, str) or len(stamp) > _STAMP_LIMIT:
+        return None
+    if len(stamp) == _COWRIE_STAMP and stamp[-1] == "Z":
+        try:
+            return (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
+        except (TypeError, ValueError):
+            pass
+    match = _STAMP.fullmatch(stamp)
+    if match is None:
+        return None
+    day, clock, fraction, sign, hours, minutes = match.groups()
+    try:
+        when = datetime.fromisoformat(f"{day}T{clock}")
+    except ValueError:
+        return None
+    micros = int(f"{fraction or '':0<6.6}")
+    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    seconds = (when - _EPOCH - (shift if sign != "-" else -shift)).total_seconds()
+    return seconds + micros / 1_000_000 if seconds >= 0 else None
+
+
+def format_timestamp(when: float, stamp: Any = None) -> str:
+    """Return seconds since 1970 as Cowrie writes a time in UTC: microseconds and ``Z``.
+
+    ``stamp`` is the text that they were read from, if any: most often it is the answer.
+    """
+    if isinstance(stamp, str) and len(stamp) == _COWRIE_STAMP and stamp[10] == "T":
+        return stamp
+    return (_EPOCH + timedelta(seconds=when)).isoformat(timespec="microseconds") + "Z"
+
+
+# ---------------------------------------------------------------- whose event it is
+
+
+envelope: Final[Callable[[RawEvent], tuple[Any, Any, Any]]] = itemgetter(
+    "sensor", "session", "timestamp"
+)
+"""Returns what every event of every generation has, unchecked; KeyError if this one has not.
+
+One call in C for three fields: it is made for every event in Cowrie's reactor.
+"""
+
+
+def session_key(raw: RawEvent) -> SessionKey | None:
+    """Return (sensor, session), which tells sessions of several sensors apart.
+
+    An unusable name of a sensor is ""; None for an event that belongs to no session.
+    """
+    session, sensor = raw.get("session"), raw.get("sensor")
+    if not isinstance(session, str) or not 0 < len(session) <= ID_LIMIT:
+        return None
+    if not isinstance(sensor, str) or len(sensor) > ID_LIMIT:
+        return "", session
+    return sensor, session
+
+
+def is_late(raw: RawEvent) -> bool:
+    """Return whether Cowrie says that the session was over already (``late``, 3.0.4 on)."""
+    return raw.get("late") is True
+
+
+def is_connect(raw: RawEvent) -> bool:
+    """Return whether the event begins a session."""
+    return raw.get("eventid") == "cowrie.session.connect"
+
+
+def endpoints(raw: RawEvent) -> Endpoints:
+    """Return what the event says of the session's identity and addresses.
+
+    A ``cowrie.direct-tcpip.*`` event carries the addresses of the connection that was asked for
+    under the names of the session's own (``dst_ip`` and ``dst_port`` in all generations,
+    ``src_port`` and, in Cowrie's proxy, ``src_ip`` in older ones), and those are the attacker's
+    words: only the protocol is taken from it.
+    """
+    eventid = text(raw, "eventid") or ""
+    foreign = eventid.startswith(("cowrie.direct-tcpip.", "cowrie.tunnelproxy-tcpip."))
+    return Endpoints(
+        uuid=_name(raw, "uuid"),
+        protocol=_protocol(raw, eventid),
+        src_ip=None if foreign else _name(raw, "src_ip"),
+        src_port=None if foreign else _whole(raw, "src_port"),
+        dst_ip=None if foreign else _name(raw, "dst_ip"),
+        dst_port=None if foreign else _whole(raw, "dst_port"),
+    )
+
+
+def _protocol(raw: RawEvent, eventid: str) -> str | None:
+    """Return ``ssh`` or ``telnet``.
+
+    On every event (2020 on), on ``session.connect`` alone (2018 on), or nowhere: then ``system``,
+    the name of the transport's class, tells, or an event that only one of the two has.
+    """
+    named = _name(raw, "protocol")
+    if named in ("ssh", "telnet"):
+        return named
+    system = (text(raw, "system") or "")[:ID_LIMIT].lower()
+    if "telnet" in system or eventid.startswith("cowrie.telnet."):
+        return "telnet"
+    if "ssh" in system or eventid in ("cowrie.client.version", "cowrie.client.kex"):
+        return "ssh"
+    return None
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read(raw: RawEvent) -> Event | None:
+    """Return what the event says happened; None if it is no activity of a session.
+
+    Results of lookups that other outputs send (VirusTotal, reverse DNS, ...) are no activity, nor
+    are our own summaries: they come at any time, also long after the close.
+    """
+    eventid = raw.get("eventid")
+    if not isinstance(eventid, str):
+        return None
+    reader = _READERS.get(eventid)
+    if reader is not None:
+        return reader(raw)
+    if eventid.startswith("cowrie.command."):
+        return _COMMAND_OTHER
+    if eventid.startswith(_ACTIVITY):
+        return _OTHER
+    return None
+
+
+# Events without fields are the same object every time.
+_COMMAND_FAILED: Final = CommandFailed()
+_COMMAND_OTHER: Final = CommandOther()
+_COMMAND_INPUT: Final = Input(command_event=True)
+_SESSION_INPUT: Final = Input(command_event=False)
+_OTHER: Final = Other()
+
+_ACTIVITY: Final = (
+    "cowrie.session.",
+    "cowrie.login.",
+    "cowrie.client.",
+    "cowrie.direct-tcpip.",
+    "cowrie.tunnelproxy-tcpip.",
+    "cowrie.log.",
+    "cowrie.telnet.",
+    "cowrie.proxy.",
+)
+
+
+def _connect(raw: RawEvent) -> Connect:
+    return Connect(stamp(raw))
+
+
+def _closed(raw: RawEvent) -> Closed:
+    return Closed(stamp(raw), tick(raw), duration(raw))
+
+
+def _login(raw: RawEvent) -> Login:
+    """Read a login.
+
+    One with a public key has no ``password`` but ``key``, ``fingerprint`` and ``type``; one with
+    neither is the SSH method ``none``.
+    """
+    fingerprint = _name(raw, "fingerprint")
+    password = text(raw, "password")
+    auth: Auth
+    if fingerprint is not None or "key" in raw:
+        auth = "publickey"
+    elif "password" in raw:
+        auth = "password"
+    else:
+        auth = "none"
+    return Login(
+        tick=tick(raw),
+        succeeded=raw["eventid"] == "cowrie.login.success",
+        auth=auth,
+        username=text(raw, "username"),
+        password=password,
+        key_fingerprint=fingerprint,
+    )
+
+
+def _key_offered(raw: RawEvent) -> KeyOffered:
+    return KeyOffered(_name(raw, "fingerprint"))
+
+
+def _client_version(raw: RawEvent) -> ClientVersion:
+    """Read the client's version, which Cowrie of 2018 to 2021 wrote as Python writes bytes."""
+    version = _name(raw, "version")
+    if version is not None and version[:2] in ("b'", 'b"') and version[-1] == version[1]:
+        version = version[2:-1] or None
+    return ClientVersion(version)
+
+
+def _client_kex(raw: RawEvent) -> ClientKex:
+    return ClientKex(_name(raw, "hassh"))
+
+
+def _terminal(raw: RawEvent) -> Terminal:
+    width, height = _whole(raw, "width"), _whole(raw, "height")
+    return Terminal(None if width is None or height is None else f"{width}x{height}")
+
+
+def _architecture(raw: RawEvent) -> Architecture:
+    return Architecture(_name(raw, "arch"))
+
+
+def _command(raw: RawEvent) -> Command | Input:
+    """Read a command.
+
+    Some of Cowrie's commands (grep, python, ...) report a line of their standard input under the
+    same id and name themselves in ``realm``; others (cat, dd, ...) as ``cowrie.session.input``,
+    passwd as ``cowrie.command.success``. All of them are inputs, not commands.
+    """
+    if "realm" in raw:
+        return _COMMAND_INPUT
+    line = raw.get("input")
+    return Command(tick(raw), line if isinstance(line, str) else None)
+
+
+def _command_success(raw: RawEvent) -> Input | CommandOther:
+    """Read ``command.success``: with a ``realm`` a line fed to it, else a part of a command.
+
+    Cowrie of 2017 repeats the parts of each parsed line so; today's BusyBox still does.
+    """
+    return _COMMAND_INPUT if "realm" in raw else _COMMAND_OTHER
+
+
+def _download(raw: RawEvent) -> Download:
+    return Download(_name(raw, "url"), _sha256(raw))
+
+
+def _download_failed(raw: RawEvent) -> DownloadFailed:
+    return DownloadFailed(_name(raw, "url"))
+
+
+def _upload(raw: RawEvent) -> Upload:
+    return Upload(_sha256(raw))
+
+
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
+
+def _sha256(raw: RawEvent) -> str | None:
+    shasum = text(raw, "shasum")
+    return shasum.lower() if shasum is not None and _SHA256.fullmatch(shasum) else None
+
+
+def _forward(raw: RawEvent) -> Forward:
+    host, port = _name(raw, "dst_ip"), _whole(raw, "dst_port")
+    if host is None or port is None:
+        return Forward(host)
+    return Forward(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def _tty_log(raw: RawEvent) -> TtyLog:
+    return TtyLog(_name(raw, "ttylog"))
+
+
+_READERS: Final[Mapping[str, Callable[[RawEvent], Event]]] = {
+    "cowrie.session.connect": _connect,
+    "cowrie.session.closed": _closed,
+    "cowrie.login.success": _login,
+    "cowrie.login.failed": _login,
+    "cowrie.client.fingerprint": _key_offered,
+    "cowrie.client.version": _client_version,
+    "cowrie.client.kex": _client_kex,
+    "cowrie.client.size": _terminal,
+    "cowrie.session.params": _architecture,
+    "cowrie.command.input": _command,
+    "cowrie.command.failed": lambda _: _COMMAND_FAILED,
+    "cowrie.command.success": _command_success,
+    "cowrie.session.input": lambda _: _SESSION_INPUT,
+    "cowrie.session.file_download": _download,
+    "cowrie.session.file_download.failed": _download_failed,
+    "cowrie.session.file_upload": _upload,
+    "cowrie.direct-tcpip.request": _forward,
+    "cowrie.log.closed": _tty_log,
+}

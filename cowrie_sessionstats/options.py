@@ -1,0 +1,121 @@
+"""The options of [output_sessionstats] in cowrie.cfg, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from configparser import ConfigParser, InterpolationError
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from cowrie_sessionstats.sessions import MAX_SESSIONS
+
+SECTION: Final = "output_sessionstats"
+_DEFAULT_LOGFILE: Final = "sessionstats.json"
+_SHOWN: Final = 80  # characters of a bad value in the message
+
+
+class OptionError(ValueError):
+    """An option that cannot be used; its text names the option, the value and the remedy."""
+
+    def __init__(self, name: str, value: str, trouble: str) -> None:
+        shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
+        super().__init__(f"[{SECTION}] {name} = {shown!r}: {trouble}")
+
+
+@frozen
+class Options:
+    """What the operator chose."""
+
+    logfile: Path
+    """Where the records go as JSON lines; absolute."""
+    daily: bool
+    """Whether that file is rotated each day, as ``[honeypot] logtype = rotating`` says."""
+    log: bool = True
+    pipeline: bool = True
+    max_sessions: int = MAX_SESSIONS
+    keep_passwords: bool = True
+
+
+KNOWN: Final = ("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords")
+
+
+def read_options(config: ConfigParser) -> Options:
+    """Return the options in ``config``, Cowrie's configuration.
+
+    Raises OptionError for the first one that is unknown or has a bad value.
+    """
+    for name in config.options(SECTION) if config.has_section(SECTION) else ():
+        if name not in KNOWN and name not in config.defaults():
+            raise OptionError(
+                name,
+                config.get(SECTION, name, raw=True),
+                f"there is no such option; the options are {', '.join(KNOWN)}. "
+                "Correct the name or remove the line",
+            )
+    logtype = config.get("honeypot", "logtype", fallback="plain")
+    return Options(
+        logfile=_path(config),
+        daily=logtype == "rotating",
+        log=_choice(config, "log", _BOOLEANS, default=True),
+        pipeline=_choice(config, "pipeline", _BOOLEANS, default=True),
+        max_sessions=_number(config, "max_sessions", MAX_SESSIONS),
+        keep_passwords=_choice(config, "passwords", {"keep": True, "drop": False}, default=True),
+    )
+
+
+_BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True} | {
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def _value(config: ConfigParser, name: str) -> str | None:
+    if not config.has_option(SECTION, name):
+        return None
+    try:
+        return config.get(SECTION, name).strip()
+    except InterpolationError as error:
+        raise OptionError(
+            name,
+            config.get(SECTION, name, raw=True),
+            f"{error.message.splitlines()[0]}. Correct the part in ${{...}}",
+        ) from None
+
+
+def _choice(config: ConfigParser, name: str, choices: Mapping[str, bool], *, default: bool) -> bool:
+    value = _value(config, name)
+    if value is None:
+        return default
+    if value.lower() not in choices:
+        words = "true or false" if choices is _BOOLEANS else " or ".join(choices)
+        raise OptionError(name, value, f"has to be {words}. Correct it or remove the line")
+    return choices[value.lower()]
+
+
+def _number(config: ConfigParser, name: str, default: int) -> int:
+    value = _value(config, name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdecimal() and len(value) <= len("1000000000")):
+        number = 0
+    else:
+        number = int(value)
+    if number < 1:
+        raise OptionError(
+            name, value, f"has to be a whole number from 1 on. The default is {default}"
+        )
+    return number
+
+
+def _path(config: ConfigParser) -> Path:
+    value = _value(config, "logfile")
+    if value is None:
+        folder = config.get("honeypot", "log_path", fallback=".")
+        return (Path(folder) / _DEFAULT_LOGFILE).absolute()
+    if not value or "\0" in value:
+        raise OptionError("logfile", value, "names no file. Correct it or remove the line")
+    return Path(value).absolute()

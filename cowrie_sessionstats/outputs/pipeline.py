@@ -1,0 +1,66 @@
+"""Cowrie's own event pipeline: every output that Cowrie has carries the record."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import define, field
+
+from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.summary import Summary, record
+
+QUEUE_LIMIT: Final = 50_000
+"""Records that may wait for the next turn of the reactor: more than a table of open sessions."""
+
+
+@define(eq=False)
+class PipelineDestination:
+    """Hands records to ``deliver`` on the next turn of the reactor.
+
+    Not at once: Cowrie's dispatcher is still handing the closing event round, and outputs whose
+    turn has not come would see the record before it. ``deliver`` takes an event as Cowrie's
+    dispatcher does, ``later`` calls a function on the next turn.
+    """
+
+    deliver: Callable[[dict[str, Any]], None]
+    later: Callable[[Callable[[], None]], object]
+    complaints: Complaints
+    _waiting: deque[Summary] = field(factory=deque, init=False)
+
+    def write(self, summary: Summary) -> None:
+        """Take one record."""
+        if len(self._waiting) >= QUEUE_LIMIT:
+            self.complaints.complain("Cowrie's reactor does not come round, a record is dropped")
+            return
+        if not self._waiting:
+            self.later(self.flush)
+        self._waiting.append(summary)
+
+    def flush(self) -> None:
+        """Deliver everything that waits."""
+        while self._waiting:
+            summary = self._waiting.popleft()
+            try:
+                self.deliver(to_event(summary))
+            except Exception as error:  # noqa: BLE001 - the next record may fare better
+                self.complaints.complain(
+                    f"Cowrie's outputs refused the record of session {summary.session!r}: {error}"
+                )
+
+    def stop(self) -> None:
+        """Deliver everything that waits."""
+        self.flush()
+
+
+def to_event(summary: Summary) -> dict[str, Any]:
+    """Return the record as an event for Cowrie's outputs.
+
+    With the ``time`` of the close, from which Cowrie makes the event's ``timestamp``; without it,
+    for a session that was not closed, Cowrie takes the current time.
+    """
+    event = record(summary)
+    if summary.time is not None:
+        event["time"] = summary.time
+    return event

@@ -1,0 +1,223 @@
+"""The output plugin inside Cowrie's process: configuration in, parts wired."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Final
+
+import cowrie.core.output
+from cowrie.core.config import CowrieConfig
+from twisted.internet import task
+from twisted.logger import Logger
+
+from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.options import OptionError, Options, read_options
+from cowrie_sessionstats.outputs import Destination
+from cowrie_sessionstats.outputs.log import LineFile, LogDestination, check_writable
+from cowrie_sessionstats.outputs.pipeline import PipelineDestination
+from cowrie_sessionstats.sessions import Sessions
+from cowrie_sessionstats.summary import Summary
+from cowrie_sessionstats.worker import Worker
+
+REPORT_SECONDS: Final = 3600
+"""Seconds between two lines that say what the plugin did."""
+
+_log: Final = Logger(namespace="sessionstats")
+
+_SHOWN: Final = 80  # characters of an event's id in a line of the log
+
+
+class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships no types
+    """Writes one record for every session that closes.
+
+    A mistake in the configuration is one line in Cowrie's log; Cowrie then runs without us.
+    Nothing an event holds gets out of ``write()`` as an exception.
+    """
+
+    _sessions: Sessions | None = None
+    """None while the plugin is off."""
+
+    def start(self) -> None:
+        """Read the configuration and get ready; Cowrie calls this before it goes to background."""
+        try:
+            options = read_options(CowrieConfig)
+            if options.log:
+                _check_log(options)
+        except OptionError as error:
+            _log.error("sessionstats is off, Cowrie runs without it: {error}", error=str(error))
+            return
+        self._reactor = _reactor()
+        self._errors = self._complaints()
+        self._worker = Worker()
+        self._lines: LogDestination | None = None
+        self._destinations: list[Destination] = []
+        if options.log:
+            self._lines = LogDestination(
+                LineFile(options.logfile, options.daily),
+                self._worker,
+                self._complaints(),
+                self._reactor.callFromThread,
+            )
+            self._destinations.append(self._lines)
+        if options.pipeline:
+            self._destinations.append(
+                PipelineDestination(
+                    self._deliver, lambda call: self._reactor.callLater(0, call), self._complaints()
+                )
+            )
+        self._sessions = Sessions(
+            self._emit,
+            max_sessions=options.max_sessions,
+            keep_passwords=options.keep_passwords,
+        )
+        self._finished = False
+        # Cowrie 3.0.10 on calls stop() after everything, when its dispatcher delivers no more;
+        # older ones before the sessions are closed. So the plugin sees to its own end: records
+        # of the sessions that end with the reactor go out in the phase in which it drops the
+        # connections, after that, and the rest in the phase after.
+        self._reactor.addSystemEventTrigger("during", "shutdown", self._flush)
+        self._reactor.addSystemEventTrigger("after", "shutdown", self._finish)
+        self._reports = task.LoopingCall(self._report)
+        self._reports.clock = self._reactor
+        self._reports.start(REPORT_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Let go of everything, where that is what Cowrie means by it (see ``start``)."""
+        if hasattr(self, "dispatcher"):
+            self._finish()
+        elif self._sessions is not None:
+            for destination in self._destinations:
+                destination.flush()
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Count one event; in the reactor thread, so without waiting for anything."""
+        if self._sessions is None:
+            return
+        try:
+            self._sessions.feed(event)
+        except Exception as error:  # noqa: BLE001 - no event may get an exception out of here
+            self._failed(event, error)
+
+    def _failed(self, event: Any, error: Exception) -> None:
+        eventid = event.get("eventid") if isinstance(event, dict) else type(event)
+        self._errors.complain(
+            f"an event could not be counted: {str(eventid)[:_SHOWN]!r}: "
+            f"{type(error).__name__}: {str(error)[:_SHOWN]}; please report it"
+        )
+
+    def _emit(self, summary: Summary) -> None:
+        for destination in self._destinations:
+            destination.write(summary)
+
+    def _complaints(self) -> Complaints:
+        return Complaints(_log, self._reactor.seconds)
+
+    def _report(self) -> None:
+        """Say in one line what the plugin did since the start."""
+        sessions = self._sessions
+        if sessions is None:
+            return
+        counters = sessions.counters
+        _log.info(
+            "sessionstats: {open} open, {written} written, {revised} revised, {evicted} evicted, "
+            "{dropped} dropped, {lost} not in the log, {errors} errors",
+            open=len(sessions),
+            written=counters.written,
+            revised=counters.revised,
+            evicted=counters.evicted,
+            dropped=counters.dropped,
+            lost=0 if self._lines is None else self._lines.lost,
+            errors=self._errors.count,
+        )
+
+    # ------------------------------------------------------------ the end
+
+    def _flush(self) -> None:
+        """Hand out the records of all sessions: the connections are gone, Cowrie delivers still."""
+        if self._sessions is not None:
+            self._sessions.finish()
+            for destination in self._destinations:
+                destination.flush()
+
+    def _finish(self) -> None:
+        if self._sessions is None or self._finished:
+            return
+        self._finished = True
+        self._flush()
+        for destination in self._destinations:
+            destination.stop()
+        if self._reports.running:
+            self._reports.stop()
+        self._report()
+
+    # ------------------------------------------------------------ Cowrie's pipeline
+
+    def _deliver(self, event: dict[str, Any]) -> None:
+        """Hand an event to every output of Cowrie."""
+        dispatcher = getattr(self, "dispatcher", None)
+        if dispatcher is None or dispatcher.stopped:
+            self._deliver_to(_loaded_outputs(), event)
+        else:
+            dispatcher.dispatch(event)
+            _forget(dispatcher.sinks, event["session"])
+
+    def _deliver_to(self, outputs: list[Any], event: dict[str, Any]) -> None:
+        """Hand an event to each output itself.
+
+        In Cowrie 3.0.0, where outputs watch Twisted's log and drop what belongs to a session that
+        was closed; and at the very end, when the dispatcher of later ones has stopped.
+        """
+        event.setdefault("time", time.time())
+        for output in outputs:
+            if output is self:
+                continue
+            try:
+                output.write({key: _copied(value) for key, value in event.items()})
+            except Exception as error:  # noqa: BLE001 - one output must not stop the others
+                self._errors.complain(
+                    f"Cowrie's output {type(output).__module__} refused a record: {error}"
+                )
+        _forget(outputs, event["session"])
+        _log.info("{summary}", summary=event["message"])
+
+
+def _reactor() -> Any:
+    """Return Cowrie's reactor; imported late, as importing it chooses one."""
+    from twisted.internet import reactor  # noqa: PLC0415
+
+    return reactor
+
+
+def _check_log(options: Options) -> None:
+    try:
+        check_writable(options.logfile)
+    except OSError as error:
+        raise OptionError(
+            "logfile",
+            str(options.logfile),
+            f"cannot be written: {error.strerror}. Make its folder, give Cowrie's user the right "
+            "to write there, or name another file",
+        ) from None
+
+
+def _loaded_outputs() -> list[Any]:
+    """Return the outputs of the running Cowrie, ours among them."""
+    started = sys.modules.get("twisted.plugins.cowrie_plugin")
+    return list(getattr(getattr(started, "serviceMaker", None), "output_plugins", ()))
+
+
+def _copied(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else value
+
+
+def _forget(outputs: list[Any], session: str) -> None:
+    """Take back what an output remembers because of our event.
+
+    Cowrie's DShield output keeps an entry for the session of every event that it sees until the
+    session's close, and ours comes after that: without this, it would grow by one a session.
+    """
+    for output in outputs:
+        remembered = getattr(output, "session_state", None)
+        if isinstance(remembered, dict):
+            remembered.pop(session, None)

@@ -1,0 +1,322 @@
+"""What is counted while a session is open: bounded counters and hashes, no list of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from attrs import define, field
+
+from cowrie_sessionstats import events
+from cowrie_sessionstats._bounded import TEXT_LIMIT, DistinctTexts, FirstTexts, Gaps
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+Partial: TypeAlias = Literal["evicted", "joined_late", "open"]
+
+
+@define(eq=False)
+class Commands:
+    """What is counted over a session's command lines; made when the first one comes."""
+
+    first: str | None
+    """The first line, cut as ``last`` is."""
+    exact: _Hash = field(factory=sha256, init=False)
+    """SHA-256 over each line and a newline."""
+    distinct: DistinctTexts = field(factory=DistinctTexts, init=False)
+    gaps: Gaps = field(factory=Gaps, init=False)
+    unreadable: bool = field(default=False, init=False)
+    """Whether a line was of another type than text."""
+    last: str | None = field(default=None, init=False)
+    """The last line, cut to ``TEXT_LIMIT`` characters and one that tells it was."""
+    first_tick: float | None = field(default=None, init=False)
+    last_tick: float | None = field(default=None, init=False)
+
+    def add(self, line: str | None, tick: float | None) -> None:
+        """Take one command line."""
+        if line is None:
+            self.unreadable = True
+            self.last = None
+        else:
+            # A lone surrogate is no text, yet it can stand in a log; it hashes as its code point.
+            self.exact.update((line + "\n").encode("utf-8", "surrogatepass"))
+            self.distinct.add(line)
+            self.last = line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT + 1]
+        if tick is None:
+            return
+        before = self.last_tick
+        self.last_tick = tick
+        if before is None:
+            self.first_tick = tick
+        elif tick >= before:  # a clock that was set back says nothing of the time between
+            self.gaps.add(round(tick - before, 6))
+
+
+@define(eq=False)
+class Session:
+    """One session's counters, in constant memory: at most 4 KiB, texts of usual length included.
+
+    Three figures come from bounded structures (see ``_bounded``):
+
+    - ``lines.distinct``: different command lines, exact up to 64, then with a standard error of
+      6.5 %.
+    - ``lines.gaps``: the times between commands; the median is exact up to 64 gaps, then within
+      5 %; the coefficient of variation is exact always.
+    - ``urls``, ``files``, ``forward_targets``, ``ttylogs``: the first 32 different ones.
+
+    Times are those of the events: a stamp as it stands there, a tick in seconds of which only the
+    difference to another tick means anything (see ``events.tick``). None: nothing is known.
+    """
+
+    sensor: str
+    session: str
+    keep_passwords: bool = True
+
+    uuid: str | None = None
+    protocol: str | None = None
+    src_ip: str | None = None
+    src_port: int | None = None
+    dst_ip: str | None = None
+    dst_port: int | None = None
+
+    connected: bool = False
+    """Whether the session's beginning was seen."""
+    first_stamp: Any = None
+    last_stamp: Any = None
+    """Times of the first and the last event as they stand there: read when they are needed."""
+    closed: bool = False
+    close_stamp: Any = None
+    close_tick: float | None = None
+    duration: float | None = None
+    """Seconds, as Cowrie measured them."""
+
+    logged_in: bool = False
+    login_attempts: int = 0
+    login_tick: float | None = None
+    username: str | None = None
+    password: str | None = None
+    auth: events.Auth | None = None
+    key_fingerprint: str | None = None
+
+    client_version: str | None = None
+    hassh: str | None = None
+    terminal: str | None = None
+    arch: str | None = None
+
+    commands: int = 0
+    commands_failed: int = 0
+    inputs: int = 0
+    command_events: int = 0
+    lines: Commands | None = None
+    """What is counted over the command lines; None before the first."""
+
+    downloads: int = 0
+    uploads: int = 0
+    forwards: int = 0
+    urls: FirstTexts | None = None
+    files: FirstTexts | None = None
+    forward_targets: FirstTexts | None = None
+    ttylogs: FirstTexts | None = None
+
+    partial: Partial | None = None
+    cut: set[str] | None = None
+    """Names of the texts that were cut to ``TEXT_LIMIT``."""
+    late_events: int = 0
+    revision: int = 0
+    revised_at: int = 0
+    """``late_events`` at the last revision."""
+    _start: tuple[float | None, Any] | None = field(default=None, init=False)
+
+    def count(self, event: events.Event) -> None:
+        """Take one event of this session into the counters."""
+        _COUNTERS[event.__class__](self, event)
+
+    def identify(self, ends: events.Endpoints) -> None:
+        """Take what an event says of the session's identity, where nothing was known before."""
+        for name in _IDENTITY:
+            if getattr(self, name) is None:
+                value = getattr(ends, name)
+                if value is not None:
+                    setattr(self, name, self.clip(name, value) if name in _TEXTS else value)
+
+    def clip(self, name: str, text: str | None) -> str | None:
+        """Return ``text`` cut to ``TEXT_LIMIT`` characters, and remember whether ``name`` was."""
+        if text is None or len(text) <= TEXT_LIMIT:
+            if self.cut:
+                self.cut.discard(name)
+            return text
+        if self.cut is None:
+            self.cut = set()
+        self.cut.add(name)
+        return text[:TEXT_LIMIT]
+
+    def start(self) -> tuple[float | None, Any]:
+        """Return when the session began, and the stamp that says so, if one does.
+
+        In seconds since 1970 UTC. For a session whose beginning was not seen: its close less its
+        duration, if Cowrie told that, else its first event. The first answer stands, since a
+        revision of the record is found by its start.
+        """
+        if self._start is None:
+            end = None if self.connected else events.parse_timestamp(self.close_stamp)
+            if end is None or self.duration is None:
+                self._start = events.parse_timestamp(self.first_stamp), self.first_stamp
+            else:
+                self._start = max(0.0, round(end - self.duration, 6)), None
+        return self._start
+
+    def end(self) -> tuple[float | None, Any]:
+        """Return when the session ended, or was last heard of, and the stamp that says so.
+
+        In seconds since 1970 UTC; None if no event tells.
+        """
+        for stamp in (self.close_stamp, self.last_stamp):
+            when = events.parse_timestamp(stamp)
+            if when is not None:
+                return when, stamp
+        return None, None
+
+
+_IDENTITY: Final = ("uuid", "protocol", "src_ip", "src_port", "dst_ip", "dst_port")
+_TEXTS: Final = frozenset({"uuid", "protocol", "src_ip", "dst_ip"})
+
+
+# ---------------------------------------------------------------- how each event counts
+
+
+def _connect(session: Session, event: events.Connect) -> None:
+    session.connected = True
+    session.first_stamp = event.stamp
+
+
+def _closed(session: Session, event: events.Closed) -> None:
+    if session.closed:
+        return
+    session.closed = True
+    session.close_stamp = event.stamp
+    session.close_tick = event.tick
+    session.duration = event.duration
+
+
+def _login(session: Session, event: events.Login) -> None:
+    session.login_attempts += 1
+    # The login that worked stays; without one, the last that was tried.
+    if session.logged_in:
+        return
+    session.logged_in = event.succeeded
+    if event.succeeded:
+        session.login_tick = event.tick
+    session.auth = event.auth
+    session.username = session.clip("username", event.username)
+    session.password = session.clip("password", event.password if session.keep_passwords else None)
+    if event.key_fingerprint is not None:
+        session.key_fingerprint = session.clip("key_fingerprint", event.key_fingerprint)
+
+
+def _key_offered(session: Session, event: events.KeyOffered) -> None:
+    if event.key_fingerprint is not None and not session.logged_in:
+        session.key_fingerprint = session.clip("key_fingerprint", event.key_fingerprint)
+
+
+def _client_version(session: Session, event: events.ClientVersion) -> None:
+    if event.version is not None and session.client_version is None:
+        session.client_version = session.clip("client_version", event.version)
+
+
+def _client_kex(session: Session, event: events.ClientKex) -> None:
+    if event.hassh is not None and session.hassh is None:
+        session.hassh = session.clip("hassh", event.hassh)
+
+
+def _terminal(session: Session, event: events.Terminal) -> None:
+    # The first: what the client came with, before anybody drags a window.
+    if session.terminal is None:
+        session.terminal = event.size
+
+
+def _architecture(session: Session, event: events.Architecture) -> None:
+    if event.arch is not None and session.arch is None:
+        session.arch = session.clip("arch", event.arch)
+
+
+def _command(session: Session, event: events.Command) -> None:
+    session.command_events += 1
+    session.commands += 1
+    if session.lines is None:
+        session.lines = Commands(None if event.line is None else event.line[: TEXT_LIMIT + 1])
+    session.lines.add(event.line, event.tick)
+
+
+def _command_failed(session: Session, _: events.CommandFailed) -> None:
+    session.command_events += 1
+    session.commands_failed += 1
+
+
+def _command_other(session: Session, _: events.CommandOther) -> None:
+    session.command_events += 1
+
+
+def _input(session: Session, event: events.Input) -> None:
+    session.inputs += 1
+    session.command_events += event.command_event
+
+
+def _download(session: Session, event: events.Download) -> None:
+    session.downloads += 1
+    session.urls = _listed(session.urls, event.url)
+    session.files = _listed(session.files, event.sha256)
+
+
+def _download_failed(session: Session, event: events.DownloadFailed) -> None:
+    session.urls = _listed(session.urls, event.url)
+
+
+def _upload(session: Session, event: events.Upload) -> None:
+    session.uploads += 1
+    session.files = _listed(session.files, event.sha256)
+
+
+def _forward(session: Session, event: events.Forward) -> None:
+    session.forwards += 1
+    session.forward_targets = _listed(session.forward_targets, event.target)
+
+
+def _tty_log(session: Session, event: events.TtyLog) -> None:
+    session.ttylogs = _listed(session.ttylogs, event.path)
+
+
+def _other(_session: Session, _event: events.Other) -> None:
+    """Count nothing."""
+
+
+def _listed(texts: FirstTexts | None, text: str | None) -> FirstTexts | None:
+    """Return the list with ``text``; made only when there is something to keep."""
+    if text is not None:
+        if texts is None:
+            texts = FirstTexts()
+        texts.add(text)
+    return texts
+
+
+_COUNTERS: Final[Mapping[type, Callable[[Session, Any], None]]] = {
+    events.Connect: _connect,
+    events.Closed: _closed,
+    events.Login: _login,
+    events.KeyOffered: _key_offered,
+    events.ClientVersion: _client_version,
+    events.ClientKex: _client_kex,
+    events.Terminal: _terminal,
+    events.Architecture: _architecture,
+    events.Command: _command,
+    events.CommandFailed: _command_failed,
+    events.CommandOther: _command_other,
+    events.Input: _input,
+    events.Download: _download,
+    events.DownloadFailed: _download_failed,
+    events.Upload: _upload,
+    events.Forward: _forward,
+    events.TtyLog: _tty_log,
+    events.Other: _other,
+}

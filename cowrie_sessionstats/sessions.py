@@ -1,0 +1,199 @@
+"""The table of open sessions: events go in, one record a session comes out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field
+
+from cowrie_sessionstats import events
+from cowrie_sessionstats.session import Partial, Session
+from cowrie_sessionstats.summary import Summary, summary_of
+
+MAX_SESSIONS: Final = 20_000
+"""Open sessions at once: far more than a Cowrie process bears, and at most 80 MB of counters."""
+
+RECENT_SECONDS: Final = 300.0
+"""Seconds for which a closed session takes late events: a download's own timeouts are shorter."""
+
+RECENT_SESSIONS: Final = 2_048
+"""Closed sessions kept for that at most, at most 8 MB: 400 closes a minute for the five minutes."""
+
+
+@define(eq=False)
+class Counters:
+    """What the table did since it was made."""
+
+    opened: int = 0
+    written: int = 0
+    """Records, revisions not included."""
+    revised: int = 0
+    evicted: int = 0
+    late: int = 0
+    dropped: int = 0
+    """Events that could be attributed to no session, or came too late for theirs."""
+
+
+@define(eq=False)
+class Sessions:
+    """Counts the events of many sessions and emits the record of each when it closes.
+
+    ``emit`` is called once for every session: at its close; when more than ``max_sessions`` are
+    open, for the one idle longest (``partial: "evicted"``); at ``finish``. An event that comes
+    after that, while the session is among the ``RECENT_SESSIONS`` closed within the last
+    ``RECENT_SECONDS``, is counted into it and the record is emitted again as a ``revision``: at
+    the first such event, at the second, the fourth, the eighth and so on, and at last when the
+    session leaves that memory, so that whoever sends many makes few records of them. A later one
+    is dropped and counted.
+    """
+
+    emit: Callable[[Summary], None]
+    max_sessions: int = MAX_SESSIONS
+    keep_passwords: bool = True
+    counters: Counters = field(factory=Counters, init=False)
+    # In order of their last event, and of their close with its time; the oldest first.
+    _open: OrderedDict[events.SessionKey, Session] = field(factory=OrderedDict, init=False)
+    _recent: OrderedDict[events.SessionKey, tuple[Session, float | None]] = field(
+        factory=OrderedDict, init=False
+    )
+
+    def __len__(self) -> int:
+        """Return how many sessions are open."""
+        return len(self._open)
+
+    def feed(self, raw: events.RawEvent) -> None:
+        """Count one event."""
+        event = events.read(raw)
+        if event is None:
+            return
+        try:
+            sensor, name, stamp = events.envelope(raw)
+            key = (sensor, name)
+            session = self._open.get(key)
+        except (KeyError, TypeError):  # absent, or of a type that cannot be a key
+            stamp, session = events.stamp(raw), None
+        if session is None or event.__class__ is events.Connect:
+            checked = events.session_key(raw)
+            if checked is None:
+                self.counters.dropped += 1
+                return
+            key = checked
+            session = self._enter(key, raw, event)
+            if session is None:
+                return
+        session.last_stamp = stamp
+        session.count(event)
+        if event.__class__ is events.Closed:
+            del self._open[key]
+            self._close(key, session, None)
+            return
+        self._open.move_to_end(key)
+        if not session.connected:
+            session.identify(events.endpoints(raw))
+
+    def _enter(
+        self, key: events.SessionKey, raw: events.RawEvent, event: events.Event
+    ) -> Session | None:
+        """Return the open session that an event belongs to; None if the event is done with."""
+        session = self._open.get(key)
+        if isinstance(event, events.Connect):
+            return self._connect(key, raw, event, session)
+        if session is not None:
+            return session
+        if key in self._recent:
+            self._late(*self._recent[key], raw, event)
+            return None
+        if events.is_late(raw):
+            self.counters.dropped += 1
+            return None
+        return self._begin(key, raw)
+
+    def _connect(
+        self,
+        key: events.SessionKey,
+        raw: events.RawEvent,
+        event: events.Connect,
+        session: Session | None,
+    ) -> Session | None:
+        """Return the session that begins; ``session`` is open under its key already."""
+        if session is not None:
+            if not session.connected:  # the beginning comes after other events of it
+                return session
+            if session.first_stamp == event.stamp:  # the same beginning twice
+                return None
+            del self._open[key]  # its end was not seen
+            self._close(key, session, "open")
+        self._retire(key)
+        return self._begin(key, raw)
+
+    def _begin(self, key: events.SessionKey, raw: events.RawEvent) -> Session:
+        if len(self._open) >= self.max_sessions:
+            oldest, idle = self._open.popitem(last=False)
+            self.counters.evicted += 1
+            self._close(oldest, idle, "evicted")
+        session = Session(key[0], key[1], keep_passwords=self.keep_passwords)
+        session.first_stamp = events.stamp(raw)
+        session.identify(events.endpoints(raw))
+        self._open[key] = session
+        self.counters.opened += 1
+        return session
+
+    def _close(self, key: events.SessionKey, session: Session, partial: Partial | None) -> None:
+        """Emit the record and keep the session a while for late events."""
+        if partial is None and not session.connected:
+            partial = "joined_late"
+        session.partial = partial
+        self.counters.written += 1
+        end = session.end()[0]
+        self._recent[key] = (session, end)
+        self._forget(end)
+        self.emit(summary_of(session))
+
+    def _late(
+        self, session: Session, end: float | None, raw: events.RawEvent, event: events.Event
+    ) -> None:
+        """Count an event of a session whose record is written; it ended at ``end`` (seconds)."""
+        if _is_past(end, events.parse_timestamp(events.stamp(raw))):
+            self.counters.dropped += 1
+            return
+        self.counters.late += 1
+        session.late_events += 1
+        session.count(event)
+        if session.late_events & (session.late_events - 1) == 0:
+            self._revise(session)
+
+    def _revise(self, session: Session) -> None:
+        session.revision += 1
+        session.revised_at = session.late_events
+        self.counters.revised += 1
+        self.emit(summary_of(session))
+
+    def _forget(self, now: float | None) -> None:
+        """Let go of closed sessions that are too old or too many at ``now`` (seconds)."""
+        while self._recent:
+            key, (_, end) = next(iter(self._recent.items()))
+            if len(self._recent) <= RECENT_SESSIONS and not _is_past(end, now):
+                return
+            self._retire(key)
+
+    def _retire(self, key: events.SessionKey) -> None:
+        """Forget a closed session, with a last revision if it has news."""
+        if key in self._recent:
+            session, _ = self._recent.pop(key)
+            if session.late_events != session.revised_at:
+                self._revise(session)
+
+    def finish(self, *, open_sessions: bool = True) -> None:
+        """Emit what is left: open sessions (``partial: "open"``), and revisions not yet out."""
+        while open_sessions and self._open:
+            key, session = self._open.popitem(last=False)
+            self._close(key, session, "open")
+        for key in list(self._recent):
+            self._retire(key)
+
+
+def _is_past(end: float | None, now: float | None) -> bool:
+    """Return whether a session that ended at ``end`` takes no events at ``now`` (seconds)."""
+    return end is not None and now is not None and now - end > RECENT_SECONDS

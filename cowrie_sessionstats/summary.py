@@ -1,0 +1,344 @@
+"""The record: one finished session, its JSON Schema and its renderings."""
+
+from __future__ import annotations
+
+import json
+from operator import attrgetter
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import attrs
+
+from cowrie_sessionstats import events
+from cowrie_sessionstats._bounded import LIST_LIMIT, TEXT_LIMIT, FirstTexts
+from cowrie_sessionstats.session import Commands, Partial, Session
+
+SCHEMA: Final = 1
+"""Version of the record: a key may be added without a new one, never change its meaning."""
+
+_MESSAGE_COMMAND: Final = 80  # characters of the last command in the one readable line
+_MESSAGE_NAME: Final = 32  # characters of a user name there
+
+
+def _key(doc: str, *, default: Any = None) -> Any:
+    """Return a field of the record; ``doc`` goes into the schema and the README's table."""
+    return attrs.field(default=default, metadata={"doc": doc})
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """One session's record, as it is written at the close. None: nothing is known.
+
+    Times are in seconds; texts hold at most 1,024 characters, lists at most 32 entries, and
+    ``truncated`` names what was cut. Counters go on counting.
+    """
+
+    eventid: Literal["cowrie.sessionstats.summary"] = _key(
+        "always `cowrie.sessionstats.summary`", default=events.SUMMARY_EVENTID
+    )
+    schema: Literal[1] = _key("version of this record", default=SCHEMA)
+    session: str = _key("Cowrie's id of the session")
+    sensor: str | None = _key("Cowrie's name of the sensor")
+    uuid: str | None = _key("Cowrie's id of the sensor")
+    protocol: str | None = _key("`ssh` or `telnet`")
+    src_ip: str | None = _key("address of the client")
+    src_port: int | None = _key("port of the client")
+    dst_ip: str | None = _key("address that the client reached")
+    dst_port: int | None = _key("port that the client reached")
+    timestamp: str | None = _key("time of the close, as Cowrie writes it")
+    message: str = _key("one readable line; what an attacker sent is escaped in it")
+
+    start: str | None = _key(
+        "beginning of the session (ISO 8601, UTC); where it was not seen, the close less the "
+        "duration, else the first event"
+    )
+    end: str | None = _key("end of the session, or its last event (ISO 8601, UTC)")
+    duration: float | None = _key(
+        "seconds, as Cowrie measured them; where it did not, `end` less `start`"
+    )
+
+    logged_in: bool | None = _key(
+        "whether a login worked; left out if the beginning was not seen, nor a login"
+    )
+    login_attempts: int = _key("logins tried, the one that worked included", default=0)
+    username: str | None = _key("of the login that worked, else of the last one tried")
+    password: str | None = _key("of the same login; left out with `passwords = drop`")
+    auth: events.Auth | None = _key("how that login was made: `password`, `publickey`, `none`")
+    key_fingerprint: str | None = _key(
+        "public key of the login that worked, else the last one offered (MD5, as Cowrie has it)"
+    )
+
+    client_version: str | None = _key("what the SSH client calls itself")
+    hassh: str | None = _key("HASSH fingerprint of the SSH client")
+    terminal: str | None = _key("columns x rows that the client asked for first, e.g. `80x24`")
+    arch: str | None = _key("machine that Cowrie showed, e.g. `linux-x64-lsb`")
+
+    commands: int = _key("lines for the shell (`cowrie.command.input` without `realm`)", default=0)
+    commands_failed: int = _key("commands that Cowrie did not find", default=0)
+    inputs: int = _key(
+        "lines fed to a running command (`cowrie.session.input`, or a `realm` in the event)",
+        default=0,
+    )
+    command_events: int = _key("every `cowrie.command.*` event, as the study counts", default=0)
+    commands_distinct: int = _key(
+        "different command lines: exact to 64, then a HyperLogLog (standard error 6.5 %)",
+        default=0,
+    )
+    first_command: str | None = _key("the first command line")
+    last_command: str | None = _key("the last command line")
+
+    command_rate: float | None = _key("`commands` / `duration`, a second")
+    command_rate_active: float | None = _key("`commands` / seconds from the first to the last")
+    first_command_after: float | None = _key("seconds from the login to the first command")
+    quiet_before_close: float | None = _key("seconds from the last command to the end")
+    gap_median: float | None = _key(
+        "median seconds between commands: exact to 64 gaps, then within 5 %"
+    )
+    gap_cv: float | None = _key(
+        "their standard deviation / mean (from two gaps on): near 0 is a machine's beat"
+    )
+
+    commands_sha256: str | None = _key(
+        "SHA-256 over each command line and a newline; left out without a command"
+    )
+
+    downloads: int = _key("files that reached the honeypot by a command", default=0)
+    uploads: int = _key("files sent over SFTP or SCP", default=0)
+    files: tuple[str, ...] = _key("SHA-256 of those files, each once", default=())
+    urls: tuple[str, ...] = _key("URLs fetched from, also in vain, each once", default=())
+    forwards: int = _key("TCP connections asked for through the honeypot", default=0)
+    forward_targets: tuple[str, ...] = _key("`host:port` of those, each once", default=())
+    ttylogs: tuple[str, ...] = _key("terminal recordings, as Cowrie names them", default=())
+
+    partial: Partial | None = _key(
+        "why the record is not whole: `evicted` (too many sessions were open), `joined_late` "
+        "(the beginning was not seen), `open` (the end was not seen)"
+    )
+    truncated: tuple[str, ...] | None = _key("keys whose text or list was cut")
+    late_events: int = _key("events that came after this record was first written", default=0)
+    revision: int = _key(
+        "0, then counting up: replaces the record with the same `uuid`, `session` and `start`",
+        default=0,
+    )
+
+    time: float | None = attrs.field(default=None, metadata={"internal": True})
+    """Not in the record: when the session closed, as Cowrie's dispatcher wants to be told it."""
+
+
+KEYS: Final[tuple[str, ...]] = tuple(
+    field.name for field in attrs.fields(Summary) if "internal" not in field.metadata
+)
+_LISTS: Final = ("files", "urls", "forward_targets", "ttylogs")
+
+
+def summary_of(session: Session) -> Summary:
+    """Return the record of ``session`` as it stands; the session is not changed."""
+    start, start_stamp = session.start()
+    end, end_stamp = session.end()
+    duration = session.duration
+    if duration is None:
+        duration = events.between(start, end)
+    lines = session.lines or _NO_COMMANDS
+    knows_login = session.connected or session.logged_in
+    return Summary(
+        session=session.session,
+        sensor=session.sensor or None,
+        uuid=session.uuid,
+        protocol=session.protocol,
+        src_ip=session.src_ip,
+        src_port=session.src_port,
+        dst_ip=session.dst_ip,
+        dst_port=session.dst_port,
+        timestamp=end_stamp,
+        message=_message(session, duration),
+        start=None if start is None else events.format_timestamp(start, start_stamp),
+        end=None if end is None else events.format_timestamp(end, end_stamp),
+        duration=duration,
+        logged_in=session.logged_in if knows_login else None,
+        login_attempts=session.login_attempts,
+        username=session.username,
+        password=session.password,
+        auth=session.auth,
+        key_fingerprint=session.key_fingerprint,
+        client_version=session.client_version,
+        hassh=session.hassh,
+        terminal=session.terminal,
+        arch=session.arch,
+        commands=session.commands,
+        commands_failed=session.commands_failed,
+        inputs=session.inputs,
+        command_events=session.command_events,
+        commands_distinct=lines.distinct.count(),
+        first_command=_clipped(lines.first),
+        last_command=_clipped(lines.last),
+        command_rate=_rate(session.commands, duration),
+        command_rate_active=_rate(
+            session.commands,
+            events.between(lines.first_tick, lines.last_tick),
+        ),
+        first_command_after=events.between(session.login_tick, lines.first_tick),
+        quiet_before_close=events.between(lines.last_tick, session.close_tick),
+        gap_median=lines.gaps.median(),
+        gap_cv=lines.gaps.variation(),
+        commands_sha256=(
+            None if session.lines is None or lines.unreadable else lines.exact.hexdigest()
+        ),
+        downloads=session.downloads,
+        uploads=session.uploads,
+        files=_texts(session.files),
+        urls=_texts(session.urls),
+        forwards=session.forwards,
+        forward_targets=_texts(session.forward_targets),
+        ttylogs=_texts(session.ttylogs),
+        partial=session.partial,
+        truncated=_truncated(session),
+        late_events=session.late_events,
+        revision=session.revision,
+        time=session.close_tick,
+    )
+
+
+_NO_COMMANDS: Final = Commands(None)
+
+
+def _clipped(text: str | None) -> str | None:
+    return text[:TEXT_LIMIT] if text is not None and len(text) > TEXT_LIMIT else text
+
+
+def _rate(count: int, seconds: float | None) -> float | None:
+    return count / seconds if seconds else None
+
+
+def _texts(texts: FirstTexts | None) -> tuple[str, ...]:
+    return () if texts is None else tuple(texts.texts)
+
+
+def _truncated(session: Session) -> tuple[str, ...] | None:
+    cut = set(session.cut or ())
+    lines = session.lines or _NO_COMMANDS
+    if lines.first is not None and len(lines.first) > TEXT_LIMIT:
+        cut.add("first_command")
+    if lines.last is not None and len(lines.last) > TEXT_LIMIT:
+        cut.add("last_command")
+    for name in _LISTS:
+        texts = getattr(session, name)
+        if texts is not None and texts.cut:
+            cut.add(name)
+    return tuple(sorted(cut)) or None
+
+
+def _message(session: Session, duration: float | None) -> str:
+    """Return e.g. ``root@203.0.113.7 ssh 19.4 s, 21 commands, last: df -h``."""
+    who = printable(session.src_ip or "unknown address", _MESSAGE_NAME * 2)
+    if session.logged_in and session.username is not None:
+        who = f"{printable(session.username, _MESSAGE_NAME)}@{who}"
+    words = [who, printable(session.protocol or "session", _MESSAGE_NAME)]
+    if duration is not None:
+        words.append(f"{duration:.1f} s")
+    parts = [" ".join(words)]
+    if session.commands or session.logged_in:
+        parts.append(_counted(session.commands, "command"))
+    elif session.login_attempts:
+        parts.append(_counted(session.login_attempts, "failed login"))
+    else:
+        parts.append("no login")
+    for count, noun in (
+        (session.downloads, "download"),
+        (session.uploads, "upload"),
+        (session.forwards, "forward"),
+    ):
+        if count:
+            parts.append(_counted(count, noun))
+    if session.partial is not None:
+        parts.append(session.partial.replace("_", " "))
+    if session.lines is not None and session.lines.last:
+        parts.append(f"last: {printable(session.lines.last, _MESSAGE_COMMAND)}")
+    return ", ".join(parts)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str, limit: int) -> str:
+    """Return ``text`` on one line, cut to about ``limit`` characters, safe for a terminal.
+
+    Whatever Python does not call printable (control characters, escape sequences, line ends,
+    marks that turn the direction of writing, lone surrogates) is shown as its escape.
+    """
+    shown = text if len(text) <= limit else text[:limit] + "..."
+    if shown.isprintable():
+        return shown
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for c in shown
+    )
+
+
+def record(summary: Summary) -> dict[str, Any]:
+    """Return the record as a flat dictionary for JSON: keys in order, unknown ones left out."""
+    values = zip(KEYS, _values(summary), strict=True)
+    return {
+        key: list(value) if value.__class__ is tuple else value
+        for key, value in values
+        if value is not None
+    }
+
+
+_values: Final = attrgetter(*KEYS)
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def to_json(summary: Summary) -> str:
+    """Return the record as one line of JSON, ASCII only, without the newline."""
+    return _encode(record(summary))
+
+
+# ---------------------------------------------------------------- schema
+
+_JSON_TYPES: Final = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_UNLIMITED: Final = frozenset({"message"})  # escapes make it longer than what it shows
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the record's JSON Schema (draft 2020-12), generated from ``Summary``."""
+    hints = get_type_hints(Summary)
+    properties = {}
+    required = []
+    for field in attrs.fields(Summary):
+        if field.name not in KEYS:
+            continue
+        properties[field.name] = {
+            "description": field.metadata["doc"],
+            **_type_schema(field.name, hints[field.name]),
+        }
+        if type(None) not in get_args(hints[field.name]):
+            required.append(field.name)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cowrie-sessionstats summary",
+        "description": "One session of a Cowrie honeypot, written when it closes.",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": True,
+    }
+
+
+def _type_schema(name: str, hint: Any) -> dict[str, Any]:
+    options = [option for option in get_args(hint) if option is not type(None)]
+    if type(None) in get_args(hint) and len(options) == 1:
+        return _type_schema(name, options[0])
+    if get_origin(hint) is Literal:
+        return {"const": options[0]} if len(options) == 1 else {"enum": options}
+    if get_origin(hint) is tuple:
+        return {
+            "type": "array",
+            "items": {"type": "string", "maxLength": TEXT_LIMIT},
+            "maxItems": LIST_LIMIT,
+        }
+    schema: dict[str, Any] = {"type": _JSON_TYPES[hint]}
+    if hint is str and name not in _UNLIMITED:
+        schema["maxLength"] = TEXT_LIMIT
+    if hint in (int, float):
+        schema["minimum"] = 0
+    return schema

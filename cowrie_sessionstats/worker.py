@@ -1,0 +1,57 @@
+"""The one thread in which everything happens that may have to wait for a disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final
+
+from attrs import define, field
+
+QUEUE_LIMIT: Final = 10_000
+"""Tasks that may wait: some 20 MB of records, an hour of a busy sensor with its disk away."""
+
+
+@define(eq=False)
+class Worker:
+    """Runs tasks one after the other in a thread of its own, which starts with the first.
+
+    Not before: Cowrie loads its outputs, then forks into the background, and threads do not
+    survive a fork. The thread never keeps the process alive.
+    """
+
+    _queue: SimpleQueue[Callable[[], None] | None] = field(factory=SimpleQueue, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def submit(self, task: Callable[[], None]) -> bool:
+        """Let ``task``, which must not raise, run soon; False if too many wait already."""
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="cowrie-sessionstats", daemon=True
+            )
+            self._thread.start()
+        if self._queue.qsize() >= QUEUE_LIMIT:
+            return False
+        self._queue.put(task)
+        return True
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until every task submitted so far has run; False if that takes longer."""
+        if self._thread is None:
+            return True
+        done = threading.Event()
+        self._queue.put(done.set)
+        return done.wait(seconds)
+
+    def stop(self, seconds: float) -> bool:
+        """Let the submitted tasks run and end the thread; False if that takes longer."""
+        if self._thread is None:
+            return True
+        self._queue.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (task := self._queue.get()) is not None:
+            task()
