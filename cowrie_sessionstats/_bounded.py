@@ -134,11 +134,11 @@ class Gaps:
     def median(self) -> float | None:
         """Return the median in seconds; None without a gap."""
         if self._buckets is None:
-            return round(median(self._exact), 6) if self._exact else None
+            return round(median(self._exact), 7) if self._exact else None
         running = list(accumulate(self._buckets))
         low, high = (running[-1] + 1) // 2, running[-1] // 2 + 1
         middle = [_middle(bisect_left(running, rank)) for rank in (low, high)]
-        return round(sum(middle) / 2, 6)
+        return round(sum(middle) / 2, 7)
 
     def variation(self) -> float | None:
         """Return the standard deviation (of the whole population) divided by the mean.

@@ -271,7 +271,7 @@ def tick(raw: RawEvent) -> float | None:
     """
     value = raw.get("time")
     if value.__class__ is float and 0 <= value < _YEAR_10000:
-        return value
+        return round(value, 6)  # as Cowrie's timestamp is, so that differences are the same
     return parse_timestamp(raw.get("timestamp"))
 
 
@@ -292,7 +292,7 @@ def parse_timestamp(stamp: Any) -> float | None:
     """
     if not isinstance(stamp, str) or len(stamp) > _STAMP_LIMIT:
         return None
-    if len(stamp) == _COWRIE_STAMP and stamp[-1] == "Z":
+    if len(stamp) == _COWRIE_STAMP and stamp[-1] == "Z" and stamp[7] == "-":
         try:
             return (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
         except (TypeError, ValueError):
@@ -361,15 +361,15 @@ def endpoints(raw: RawEvent) -> Endpoints:
 
     A ``cowrie.direct-tcpip.*`` event carries the addresses of the connection that was asked for
     under the names of the session's own (``dst_ip`` and ``dst_port`` in all generations,
-    ``src_port`` and, in Cowrie's proxy, ``src_ip`` in older ones), and those are the attacker's
-    words: only the protocol is taken from it.
+    ``src_port`` in older ones), and those are the attacker's words; ``src_ip`` is the client's in
+    it as everywhere, for Cowrie sets that itself.
     """
     eventid = text(raw, "eventid") or ""
     foreign = eventid.startswith(("cowrie.direct-tcpip.", "cowrie.tunnelproxy-tcpip."))
     return Endpoints(
         uuid=_name(raw, "uuid"),
         protocol=_protocol(raw, eventid),
-        src_ip=None if foreign else _name(raw, "src_ip"),
+        src_ip=_name(raw, "src_ip"),
         src_port=None if foreign else _whole(raw, "src_port"),
         dst_ip=None if foreign else _name(raw, "dst_ip"),
         dst_port=None if foreign else _whole(raw, "dst_port"),

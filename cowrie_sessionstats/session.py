@@ -187,8 +187,9 @@ _TEXTS: Final = frozenset({"uuid", "protocol", "src_ip", "dst_ip"})
 
 
 def _connect(session: Session, event: events.Connect) -> None:
-    session.connected = True
-    session.first_stamp = event.stamp
+    if not session.connected:
+        session.connected = True
+        session.first_stamp = event.stamp
 
 
 def _closed(session: Session, event: events.Closed) -> None:

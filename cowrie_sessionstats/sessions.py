@@ -120,12 +120,21 @@ class Sessions:
         """Return the session that begins; ``session`` is open under its key already."""
         if session is not None:
             if not session.connected:  # the beginning comes after other events of it
+                session.identify(events.endpoints(raw))
                 return session
             if session.first_stamp == event.stamp:  # the same beginning twice
                 return None
             del self._open[key]  # its end was not seen
             self._close(key, session, "open")
-        self._retire(key)
+        if key in self._recent:
+            closed, end = self._recent[key]
+            begun = events.parse_timestamp(event.stamp)
+            if end is not None and begun is not None and begun <= end:  # out of order
+                if not closed.connected:
+                    closed.identify(events.endpoints(raw))
+                self._late(closed, end, raw, event)
+                return None
+            self._retire(key)
         return self._begin(key, raw)
 
     def _begin(self, key: events.SessionKey, raw: events.RawEvent) -> Session:

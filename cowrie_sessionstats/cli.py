@@ -1,0 +1,74 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cowrie_sessionstats import __version__
+
+_PORT: Final = click.IntRange(1, 65_535)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cowrie-sessionstats")
+def main() -> None:
+    """One enriched summary of every Cowrie honeypot session."""
+
+
+@main.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--ssh-port", type=_PORT, default=2222, show_default=True)
+@click.option("--telnet-port", type=_PORT, default=2223, show_default=True)
+def demo(folder: Path | None, ssh_port: int, telnet_port: int) -> None:
+    """Run a Cowrie on loopback and show each summary as it is written.
+
+    FOLDER is Cowrie's state folder, made if it is not there; without one, a temporary folder is
+    made, and deleted at the end. Ctrl-C stops both.
+    """
+    from cowrie_sessionstats.demo import run  # noqa: PLC0415 - only this command needs it
+    from cowrie_sessionstats.launch import LaunchError  # noqa: PLC0415
+
+    temporary = folder is None
+    where = Path(tempfile.mkdtemp(prefix="cowrie-demo-")) if folder is None else folder.absolute()
+    click.echo(f"State folder: {where}" + (" (deleted at the end)" if temporary else ""))
+    try:
+        run(where, ssh_port, telnet_port, click.echo)
+    except (LaunchError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        if temporary:
+            shutil.rmtree(where, ignore_errors=True)
+
+
+@main.command()
+@click.argument(
+    "checkout",
+    default=".",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
+def install(checkout: Path) -> None:
+    """Put the plugin's file into a Cowrie that runs from CHECKOUT (default: this folder).
+
+    A Cowrie installed by pip has it already when cowrie-sessionstats is in the same environment.
+    """
+    from cowrie_sessionstats.install import InstallError  # noqa: PLC0415 - only this needs it
+    from cowrie_sessionstats.install import install as put  # noqa: PLC0415
+
+    try:
+        click.echo(put(checkout))
+    except InstallError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the record."""
+    from cowrie_sessionstats.summary import json_schema  # noqa: PLC0415 - only this needs it
+
+    click.echo(json.dumps(json_schema(), indent=2))

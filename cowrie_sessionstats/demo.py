@@ -1,0 +1,158 @@
+"""The demo: a Cowrie on loopback, and each summary as it is written."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+
+from cowrie_sessionstats.launch import SUMMARIES, Installation, LaunchError
+from cowrie_sessionstats.summary import printable
+
+_MARK: Final = "# Written by cowrie-sessionstats demo; it is written anew at each start.\n"
+_POLL_SECONDS: Final = 0.2
+_TEXT: Final = 80  # characters of a value on the screen
+
+
+def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None]) -> None:
+    """Run Cowrie in ``folder`` until Ctrl-C or SIGTERM, saying each summary as it is written.
+
+    Raises LaunchError, with what to do, if Cowrie cannot be run or ends by itself.
+    """
+    for port, option in ((ssh_port, "--ssh-port"), (telnet_port, "--telnet-port")):
+        _check_free(port, option)
+    installation = Installation(Path(sys.executable).parent)
+    installation.init(folder)
+    _configure(folder, ssh_port, telnet_port)
+    signal.signal(signal.SIGTERM, _interrupt)
+    say("Starting Cowrie ...")
+    try:
+        cowrie = installation.start(folder)
+    except KeyboardInterrupt:
+        return
+    summaries = Follower(folder / SUMMARIES)
+    try:
+        say(
+            f"Connect:  ssh -p {ssh_port} root@127.0.0.1   (any password)\n"
+            f"          telnet 127.0.0.1 {telnet_port}\n"
+            "Run what you like there and leave: its summary appears here. Ctrl-C ends the demo."
+        )
+        while cowrie.process.poll() is None:
+            for record in summaries.read():
+                say(describe(record))
+            time.sleep(_POLL_SECONDS)
+        raise LaunchError(f"Cowrie ended by itself; see {folder}/var/log/cowrie")
+    except KeyboardInterrupt:
+        say("Stopping Cowrie ...")
+    finally:
+        cowrie.stop()
+    for record in summaries.read():
+        say(describe(record))
+    say(f"{summaries.count} summaries in {folder / SUMMARIES}")
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _check_free(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LaunchError(
+                f"port {port} of 127.0.0.1 cannot be used ({error.strerror}): "
+                f"stop what has it, or choose another with {option}"
+            ) from None
+
+
+def _configure(folder: Path, ssh_port: int, telnet_port: int) -> None:
+    """Write ``cowrie.cfg``, which Cowrie reads after ``etc/cowrie.cfg``."""
+    path = folder / "cowrie.cfg"
+    if path.exists() and not path.read_text(errors="replace").startswith(_MARK):
+        raise LaunchError(f"{path} is not the demo's: name another folder")
+    users = folder / "etc/userdb.txt"
+    if not users.exists():  # Cowrie's own list refuses a few passwords
+        users.write_text("root:x:*\n")
+    path.write_text(
+        f"{_MARK}"
+        "[ssh]\nenabled = true\n"
+        f"listen_endpoints = tcp:{ssh_port}:interface=127.0.0.1\n\n"
+        "[telnet]\nenabled = true\n"
+        f"listen_endpoints = tcp:{telnet_port}:interface=127.0.0.1\n\n"
+        "[output_sessionstats]\nenabled = true\n"
+        "logfile = ${honeypot:log_path}/sessionstats.json\n"
+    )
+
+
+@define
+class Follower:
+    """Reads the records that are appended to a log, also when the log is rotated."""
+
+    path: Path
+    count: int = 0
+    _place: int = field(default=0, init=False)
+    _inode: int | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin at the present end of the log."""
+        if self.path.exists():
+            found = self.path.stat()
+            self._inode, self._place = found.st_ino, found.st_size
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield the records written since the last call."""
+        if not self.path.exists():
+            return
+        inode = self.path.stat().st_ino
+        if inode != self._inode:
+            self._inode, self._place = inode, 0
+        with self.path.open("rb") as log:
+            log.seek(self._place)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    return
+                self._place += len(line)
+                self.count += 1
+                yield json.loads(line)
+
+
+def describe(record: dict[str, Any]) -> str:
+    """Return a record as some lines for a person; what an attacker sent is escaped."""
+
+    def known(key: str, form: str = "{}") -> str | None:
+        value = record.get(key)
+        if value in (None, 0, [], ""):
+            return None
+        return form.format(printable(value, _TEXT) if isinstance(value, str) else value)
+
+    rows: list[list[str | None]] = [
+        [
+            known("client_version"),
+            known("terminal"),
+            known("login_attempts", "{} login attempts"),
+            known("auth", "by {}"),
+            known("password", "password {}"),
+        ],
+        [
+            known("command_rate", "{:.2f} commands a second"),
+            known("first_command_after", "first after {:.1f} s"),
+            known("gap_median", "{:.1f} s between them (median)"),
+            known("quiet_before_close", "quiet for {:.1f} s before the end"),
+        ],
+        [known("first_command", "first: {}")],
+        [known("last_command", "last:  {}")],
+        [f"url:   {printable(url, _TEXT)}" for url in record.get("urls", ())],
+        [known("partial", "partial: {}")],
+    ]
+    lines = [printable(str(record.get("message")), 2 * _TEXT)]
+    lines += [f"    {', '.join(filter(None, row))}" for row in rows if any(row)]
+    return "\n" + "\n".join(lines)

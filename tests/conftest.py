@@ -1,0 +1,100 @@
+"""What several tests share: the data beside the project, and Cowrie in environments of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from attrs import frozen
+from hypothesis import HealthCheck, settings
+
+from cowrie_sessionstats.launch import Installation
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+OLDEST, NEWEST = "3.0.0", "newest"
+
+settings.register_profile(
+    "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+
+def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a program and return what it said; an exit status other than 0 fails the test."""
+    done = subprocess.run(  # type: ignore[call-overload]
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of data beside the project."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no {SHARED.name}/data beside the project")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def seed_corpus(shared: Path) -> ModuleType:
+    """Return the generator of logs with a published study's statistics."""
+    spec = importlib.util.spec_from_file_location("seed_corpus", shared / "tools/seed_corpus.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["seed_corpus"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel that is built from this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(
+        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT,
+    )  # fmt: skip
+    return next(folder.glob("*.whl"))
+
+
+@frozen
+class Environment:
+    """A virtual environment with Cowrie from PyPI, then with the plugin beside it."""
+
+    bin: Path
+    before: list[str]
+    """What ``pip freeze`` said before the plugin was installed."""
+    after: list[str]
+    installation: Installation
+
+
+def _environment(folder: Path, requirement: str, wheel: Path) -> Environment:
+    venv.create(folder, with_pip=True, symlinks=True)
+    pip = folder / "bin/pip"
+    quiet = {"env": {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}}
+    run(pip, "install", "--quiet", requirement, **quiet)
+    before = run(pip, "freeze", **quiet).stdout.split("\n")
+    run(pip, "install", "--quiet", wheel, **quiet)
+    after = run(pip, "freeze", **quiet).stdout.split("\n")
+    return Environment(folder / "bin", before, after, Installation(folder / "bin"))
+
+
+@pytest.fixture(scope="session", params=[OLDEST, NEWEST])
+def environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheel: Path
+) -> Environment:
+    """Return an environment with the oldest Cowrie that starts by itself, and with the newest."""
+    requirement = "cowrie" if request.param == NEWEST else f"cowrie=={request.param}"
+    return _environment(tmp_path_factory.mktemp(f"cowrie-{request.param}"), requirement, wheel)

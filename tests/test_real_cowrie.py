@@ -1,0 +1,267 @@
+"""A real Cowrie, oldest and newest, visited by real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attackers
+import independent
+import jsonschema
+import pytest
+from attackers import PASSWORD, SCENARIOS, Ports, Scenario, Visit
+from conftest import Environment
+
+from cowrie_sessionstats.launch import LOG, SUMMARIES, RunningCowrie
+from cowrie_sessionstats.summary import json_schema
+
+pytestmark = pytest.mark.cowrie
+
+EVENTS = Path("var/log/cowrie/cowrie.json")
+IDLE_SECONDS = 3
+VISIT_SECONDS = 30
+PLUGIN = "[output_sessionstats]\nenabled = true\nlogfile = ${honeypot:log_path}/sessionstats.json"
+
+
+def free_port() -> int:
+    """Return a port of loopback that nothing uses now."""
+    with socket.socket() as probe:
+        probe.bind((attackers.HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class Honeypot:
+    """A running Cowrie with the plugin and jsonlog, and what they wrote."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        folder: Path,
+        plugin: str = PLUGIN,
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.ports = Ports(free_port(), free_port())
+        environment.installation.init(folder)
+        (folder / "etc/userdb.txt").write_text(f"root:x:{PASSWORD}\n")
+        (folder / "cowrie.cfg").write_text(
+            f"[honeypot]\nidle_timeout = {IDLE_SECONDS}\n"
+            "[ssh]\nauth_publickey_allow_any = true\n"
+            f"listen_endpoints = tcp:{self.ports.ssh}:interface=127.0.0.1\n"
+            "[telnet]\nenabled = true\n"
+            f"listen_endpoints = tcp:{self.ports.telnet}:interface=127.0.0.1\n"
+            f"{plugin}\n"
+        )
+        self.running: RunningCowrie = environment.installation.start(folder, variables)
+
+    def lines(self, name: Path) -> list[dict[str, Any]]:
+        """Return the objects of a log of JSON lines."""
+        path = self.folder / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def wait_for(self, visit: Visit, seconds: float = 10) -> dict[str, Any]:
+        """Return the record of a visit."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for record in self.lines(SUMMARIES):
+                if record.get("src_port") == visit.port:
+                    return record
+            time.sleep(0.1)
+        pytest.fail(f"no record for port {visit.port} in {self.lines(SUMMARIES)}")
+
+    def log(self) -> str:
+        """Return Cowrie's diagnostic log."""
+        return (self.folder / LOG).read_text()
+
+
+def go(scenario: Scenario, honeypot: Honeypot) -> Visit:
+    """Let a client visit the honeypot, in time."""
+
+    async def in_time() -> Visit:
+        return await asyncio.wait_for(scenario(honeypot.ports), VISIT_SECONDS)
+
+    return asyncio.run(in_time())
+
+
+@pytest.fixture(scope="module")
+def honeypot(
+    environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Honeypot]:
+    """Return one honeypot for many visits."""
+    started = Honeypot(environment, tmp_path_factory.mktemp("honeypot"))
+    yield started
+    started.running.stop()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_visit_leaves_one_true_record(honeypot: Honeypot, name: str) -> None:
+    """Each session has one record, as the client and as ``cowrie.json`` tell it."""
+    before = time.time()
+    visit = go(SCENARIOS[name], honeypot)
+    record = honeypot.wait_for(visit, IDLE_SECONDS + 10)
+    time.sleep(0.3)  # a second record would come within this
+    records = [r for r in honeypot.lines(SUMMARIES) if r.get("src_port") == visit.port]
+    assert len({r["start"] for r in records}) == 1
+    assert [r["revision"] for r in records] == list(range(len(records)))
+    record = records[-1]
+
+    did = {key: record.get(key) for key in visit.did}
+    assert did == visit.did
+    assert before - 1 < independent.seconds({"timestamp": record["start"]}) < time.time() + 1
+    if name == "ssh_idle":
+        assert IDLE_SECONDS - 1 < record["quiet_before_close"] < IDLE_SECONDS + 2
+
+    logged = [e for e in honeypot.lines(EVENTS) if e.get("session") == record["session"]]
+    raw = [e for e in logged if e["eventid"] != "cowrie.sessionstats.summary"]
+    assert independent.differences(record, independent.expected(raw)) == {}
+    assert "partial" not in record
+    jsonschema.validate(record, json_schema())
+
+
+def test_cowries_own_outputs_carry_the_record_after_the_close(honeypot: Honeypot) -> None:
+    """``cowrie.json`` has the same record as our log, behind the session's close."""
+    visit = go(attackers.ssh_exec, honeypot)
+    record = honeypot.wait_for(visit)
+    time.sleep(0.3)
+    logged = [e for e in honeypot.lines(EVENTS) if e.get("session") == record["session"]]
+    ids = [event["eventid"] for event in logged]
+    assert ids.count("cowrie.sessionstats.summary") == 1
+    assert ids.index("cowrie.sessionstats.summary") > ids.index("cowrie.session.closed")
+    assert logged[ids.index("cowrie.sessionstats.summary")] == record
+
+
+def test_two_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:
+    """Sessions that run side by side each get their own record."""
+
+    async def both() -> list[Visit]:
+        return await asyncio.gather(
+            *(SCENARIOS[name](honeypot.ports) for name in ("ssh_shell", "ssh_exec", "telnet_shell"))
+        )
+
+    for visit in asyncio.run(both()):
+        record = honeypot.wait_for(visit)
+        assert {key: record.get(key) for key in visit.did} == visit.did
+
+
+def test_sigterm_in_mid_session_still_gives_its_record(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """Cowrie stopped while clients are there: one record each, in our log and ``cowrie.json``."""
+    honeypot = Honeypot(environment, tmp_path)
+
+    async def visit() -> tuple[Visit, Visit]:
+        async with attackers.ssh(honeypot.ports) as (connection, first):
+            await connection.run("uname -a")
+            process = await connection.create_process(term_type="xterm", term_size=(80, 24))
+            await process.stdout.readuntil(("$ ", "# "))
+            process.stdin.write("id\r")
+            await process.stdout.readuntil(("$ ", "# "))
+            reader, writer = await asyncio.open_connection(attackers.HOST, honeypot.ports.telnet)
+            second = Visit(writer.get_extra_info("sockname")[1])
+            await reader.read(8)
+            await asyncio.get_running_loop().run_in_executor(None, honeypot.running.stop)
+            writer.close()
+        return first, second
+
+    first, second = asyncio.run(visit())
+    records = honeypot.lines(SUMMARIES)
+    assert sorted(r["src_port"] for r in records) == sorted((first.port, second.port))
+    for record in records:
+        logged = [e for e in honeypot.lines(EVENTS) if e.get("session") == record["session"]]
+        assert logged[-1] == record
+        assert independent.differences(record, independent.expected(logged[:-1])) == {}
+    by_port = {r["src_port"]: r for r in records}
+    assert by_port[first.port]["last_command"] == "id"
+    assert "sessionstats: 0 open, 2 written, 0 revised, 0 evicted, 0 dropped" in honeypot.log()
+    assert "Traceback" not in honeypot.log()
+
+
+def test_a_late_event_revises_the_record(environment: Environment, tmp_path: Path) -> None:
+    """A download that fails after its client has gone makes no session, but a revision."""
+    honeypot = Honeypot(environment, tmp_path)
+
+    async def leave_during_download() -> Visit:
+        server = await asyncio.start_server(_never_answer, attackers.HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        async with attackers.ssh(honeypot.ports) as (connection, visit):
+            await connection.create_process(f"wget http://{attackers.HOST}:{port}/slow")
+            await asyncio.sleep(0.5)
+            connection.abort()
+        await asyncio.sleep(0.5)
+        server.close()
+        return visit
+
+    visit = asyncio.run(leave_during_download())
+    time.sleep(1)
+    honeypot.running.stop()
+    records = [r for r in honeypot.lines(SUMMARIES) if r["src_port"] == visit.port]
+    raw = [
+        e for e in honeypot.lines(EVENTS)
+        if e["session"] == records[0]["session"] and "sessionstats" not in e["eventid"]
+    ]  # fmt: skip
+    assert len({r["start"] for r in records}) == 1
+    assert len({r["session"] for r in honeypot.lines(SUMMARIES)}) == 1
+    assert independent.differences(records[-1], independent.expected(raw)) == {}
+
+
+async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    await asyncio.sleep(0.7)
+    writer.transport.abort()
+
+
+def test_a_machine_outside_utc_gets_the_times_of_its_log(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """Where Cowrie writes local time, our record and its copy in ``cowrie.json`` do, too."""
+    honeypot = Honeypot(environment, tmp_path, variables={"TZ": "XYZ-5"})
+    visit = go(attackers.ssh_exec, honeypot)
+    record = honeypot.wait_for(visit)
+    honeypot.running.stop()
+    logged = [e for e in honeypot.lines(EVENTS) if e["session"] == record["session"]]
+    closed = next(e for e in logged if e["eventid"] == "cowrie.session.closed")
+    assert record["timestamp"] == closed["timestamp"]
+    assert logged[-1] == record
+    assert independent.differences(record, independent.expected(logged[:-1])) == {}
+
+
+MISTAKES = {
+    "unknown": ("max_session = 5", "max_session = '5'", "no such option", "max_sessions"),
+    "no number": ("max_sessions = many", "max_sessions = 'many'", "whole number"),
+    "no choice": ("passwords = maybe", "passwords = 'maybe'", "keep or drop"),
+    "no folder": ("logfile = /nowhere/x", "logfile = '/nowhere/x'", "No such file", "folder"),
+    "no section": ("logfile = ${no:such}/x", "logfile = '${no:such}/x'", "Correct"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_configuration_is_one_line(
+    environment: Environment, tmp_path: Path, mistake: str
+) -> None:
+    """Cowrie starts without the plugin, and its log names option, value and remedy."""
+    option, *said = MISTAKES[mistake]
+    honeypot = Honeypot(environment, tmp_path, f"[output_sessionstats]\nenabled = true\n{option}")
+    visit = go(attackers.ssh_no_login, honeypot)
+    honeypot.running.stop()
+    lines = [line for line in honeypot.log().splitlines() if "sessionstats is off" in line]
+    assert len(lines) == 1
+    for words in said:
+        assert words in lines[0]
+    assert "Traceback" not in honeypot.log()
+    assert visit.port in [e.get("src_port") for e in honeypot.lines(EVENTS)]
+    assert honeypot.lines(SUMMARIES) == []
+
+
+def test_passwords_can_be_dropped(environment: Environment, tmp_path: Path) -> None:
+    """With ``passwords = drop`` no record holds the password of a login."""
+    honeypot = Honeypot(environment, tmp_path, f"{PLUGIN}\npasswords = drop")
+    visit = go(attackers.ssh_exec, honeypot)
+    record = honeypot.wait_for(visit)
+    honeypot.running.stop()
+    assert record["username"] == "root"
+    assert PASSWORD not in (tmp_path / SUMMARIES).read_text()
