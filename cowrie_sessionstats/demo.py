@@ -55,7 +55,8 @@ def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None
         cowrie.stop()
     for record in summaries.read():
         say(describe(record))
-    say(f"{summaries.count} summaries in {folder / SUMMARIES}")
+    noun = "summary" if summaries.count == 1 else "summaries"
+    say(f"{summaries.count} {noun} in {folder / SUMMARIES}")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -138,9 +139,9 @@ def describe(record: dict[str, Any]) -> str:
         [
             known("client_version"),
             known("terminal"),
-            known("login_attempts", "{} login attempts"),
-            known("auth", "by {}"),
+            known("auth", "login by {}"),
             known("password", "password {}"),
+            known("login_attempts", "attempts: {}"),
         ],
         [
             known("command_rate", "{:.2f} commands a second"),

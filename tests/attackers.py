@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import pty
+import select
+import subprocess
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -270,6 +274,32 @@ def telnet(ports: Ports, *dialogue: tuple[str, str]) -> Visit:
             assert seen.endswith(prompt.encode()), seen
             client.write(f"{answer}\r\n".encode())
     return visit
+
+
+def telnet_program(ports: Ports) -> None:
+    """Log in with the telnet program on a terminal, run a command and leave."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["telnet", HOST, str(ports.telnet)],  # noqa: S607 - whichever there is
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        for prompt, answer in (
+            (b"login: ", b"root"), (b"assword: ", PASSWORD.encode()), (b"# ", b"uname -a"),
+            (b"# ", b"exit"),
+        ):  # fmt: skip
+            while not seen.endswith(prompt):
+                ready, _, _ = select.select([ours], [], [], 10)
+                assert ready, f"no {prompt!r} in {seen!r}"
+                seen += os.read(ours, 4096)
+            os.write(ours, answer + b"\r")
+            seen = b""
+        with contextlib.suppress(OSError):  # the terminal is gone with the program
+            while select.select([ours], [], [], 10)[0] and os.read(ours, 4096):
+                pass
+        os.close(ours)
+        process.wait(10)
 
 
 async def telnet_shell(ports: Ports) -> Visit:

@@ -32,6 +32,7 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
+        """Return the time."""
         return self.now
 
     def localtime(self, seconds: float | None) -> time.struct_time:
@@ -54,7 +55,8 @@ class Harness:
     def __init__(self, path: Path) -> None:
         self.said: list[str] = []
         self.clock = Clock()
-        log = Logger(observer=lambda event: self.said.append(event["log_format"].format(**event)))
+        observer: Any = lambda event: self.said.append(event["log_format"].format(**event))  # noqa: E731
+        log = Logger(observer=observer)
         self.complaints = Complaints(log, self.clock)
         self.worker = Worker()
         self.file = LineFile(path, daily=False)
@@ -134,12 +136,12 @@ def test_what_cannot_be_taken_back_is_ended(
     """A part of a line that stays in the file does not spoil the next one."""
     file = LineFile(tmp_path / "log", daily=False)
     real = os.write
-    monkeypatch.setattr(log_module.os, "write", lambda handle, data: real(handle, data[:3]))
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:3]))
 
     def refuse(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(log_module.os, "ftruncate", refuse)
+    monkeypatch.setattr(os, "ftruncate", refuse)
     with pytest.raises(OSError, match="3 of 9"):
         file.append(b"a record\n")
     monkeypatch.undo()
@@ -232,7 +234,7 @@ def test_a_file_of_that_date_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_log_moved_or_deleted_by_others_is_made_anew(tmp_path: Path) -> None:
-    """logrotate or somebody short of space: within a second the log is a new file."""
+    """By logrotate or somebody short of space: within a second the log is a new file."""
     clock = Clock()
     append = dated(tmp_path, clock)
     append(b"1\n")

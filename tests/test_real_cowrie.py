@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -133,6 +134,28 @@ def test_cowries_own_outputs_carry_the_record_after_the_close(honeypot: Honeypot
     assert ids.count("cowrie.sessionstats.summary") == 1
     assert ids.index("cowrie.sessionstats.summary") > ids.index("cowrie.session.closed")
     assert logged[ids.index("cowrie.sessionstats.summary")] == record
+
+
+@pytest.mark.skipif(shutil.which("telnet") is None, reason="no telnet program: apt-get install it")
+def test_the_telnet_program(honeypot: Honeypot) -> None:
+    """Debian's own telnet, on a terminal, as a person would use it."""
+    before = len(honeypot.lines(SUMMARIES))
+    attackers.telnet_program(honeypot.ports)
+    deadline = time.monotonic() + 10
+    while len(honeypot.lines(SUMMARIES)) == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (record,) = honeypot.lines(SUMMARIES)[before:]
+    assert (record["protocol"], record["username"], record["auth"]) == (
+        "telnet",
+        "root",
+        "password",
+    )
+    assert (record["commands"], record["last_command"]) == (2, "exit")
+    raw = [
+        e for e in honeypot.lines(EVENTS)
+        if e.get("session") == record["session"] and "sessionstats" not in e["eventid"]
+    ]  # fmt: skip
+    assert independent.differences(record, independent.expected(raw)) == {}
 
 
 def test_two_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:

@@ -16,6 +16,17 @@ from samples import closed, command, connect, event, login, only
 from cowrie_sessionstats import events
 from cowrie_sessionstats.summary import KEYS, Summary, json_schema, printable
 
+DESIGN = """
+eventid schema session sensor uuid protocol src_ip src_port dst_ip dst_port timestamp message
+start end duration
+logged_in login_attempts username password auth key_fingerprint
+client_version hassh terminal arch
+commands commands_failed inputs command_events commands_distinct first_command last_command
+command_rate command_rate_active first_command_after quiet_before_close gap_median gap_cv
+commands_sha256
+downloads uploads files urls forwards forward_targets ttylogs
+partial truncated late_events revision
+"""
 SCHEMA_FILE = ROOT / "cowrie_sessionstats/summary.schema.json"
 
 
@@ -52,15 +63,7 @@ def test_the_readme_has_every_key_of_the_record() -> None:
 
 def test_keys_of_the_design_in_their_order() -> None:
     """Names of keys are an interface: others check against them."""
-    assert KEYS == tuple(
-        """eventid schema session sensor uuid protocol src_ip src_port dst_ip dst_port timestamp
-        message start end duration logged_in login_attempts username password auth key_fingerprint
-        client_version hassh terminal arch commands commands_failed inputs command_events
-        commands_distinct first_command last_command command_rate command_rate_active
-        first_command_after quiet_before_close gap_median gap_cv commands_sha256 downloads uploads
-        files urls forwards forward_targets ttylogs partial truncated late_events
-        revision""".split()
-    )
+    assert " ".join(KEYS).split() == DESIGN.split()
 
 
 @pytest.mark.parametrize(
@@ -77,9 +80,8 @@ def test_keys_of_the_design_in_their_order() -> None:
             "203.0.113.7 ssh 19.4 s, 1 failed login",
         ),
         (
-            [login(username="r\x1b[31m\u202et"), command("a\r\n\x00b \ud800 \x9b31m", 2.0)],
-            r"r\x1b[31m\u202et@203.0.113.7 ssh 19.4 s, 1 command, "
-            r"last: a\r\n\x00b \ud800 \x9b31m",
+            [login(username="r\x1b[1m\u202e"), command("a\r\n\0 \ud800 \x9b1m", 2.0)],
+            r"r\x1b[1m\u202e@203.0.113.7 ssh 19.4 s, 1 command, last: a\r\n\x00 \ud800 \x9b1m",
         ),
         (
             [login(username="u" * 50), command("c" * 100, 2.0)],

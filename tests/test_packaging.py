@@ -1,0 +1,47 @@
+"""What pip installs, and what it leaves alone."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import Environment, run
+
+
+@pytest.mark.cowrie
+def test_installing_into_cowries_environment_changes_nothing_of_it(
+    environment: Environment,
+) -> None:
+    """``pip freeze`` gains our packages only, ``pip check`` is content."""
+    added = set(environment.after) - set(environment.before)
+    assert set(environment.before) <= set(environment.after)
+    assert {line.split("==")[0].split(" @ ")[0] for line in added} == {
+        "click",
+        "cowrie-sessionstats",
+        "msgpack",
+    }
+    assert "No broken requirements found" in run(environment.bin / "pip", "check").stdout
+
+
+def test_the_wheel_carries_the_file_that_cowrie_looks_for(wheel: Path) -> None:
+    """And the types, the schema and the licence."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        output = archive.read("cowrie/output/sessionstats.py").decode()
+        metadata = next(n for n in names if n.endswith("METADATA"))
+        described = archive.read(metadata).decode()
+    assert "from cowrie_sessionstats.plugin import Output" in output
+    assert "cowrie_sessionstats/py.typed" in names
+    assert "cowrie_sessionstats/summary.schema.json" in names
+    assert not [
+        n for n in names if n.startswith("cowrie/") and n != "cowrie/output/sessionstats.py"
+    ]
+    required = [
+        line.removeprefix("Requires-Dist: ")
+        for line in described.splitlines()
+        if line.startswith("Requires-Dist") and "extra ==" not in line
+    ]
+    assert sorted(r.split(">=")[0] for r in required) == ["attrs", "click", "msgpack", "twisted"]
+    assert all("<" not in r and "==" not in r for r in required)
+    assert "License-Expression: BSD-3-Clause" in described
