@@ -146,13 +146,14 @@ class Gaps:
         None with fewer than two gaps, which say nothing of a spread, or with a mean of zero.
         """
         if self._buckets is not None:
-            mean, variance = self._mean, self._squares / self._count
+            mean, deviation = self._mean, math.sqrt(self._squares / self._count)
         elif len(self._exact) >= 2:  # noqa: PLR2004
-            mean = sum(self._exact) / len(self._exact)
-            variance = sum([(gap - mean) ** 2 for gap in self._exact]) / len(self._exact)
+            count = len(self._exact)
+            mean = sum(self._exact) / count
+            deviation = math.dist(self._exact, [mean] * count) / math.sqrt(count)
         else:
             return None
-        return math.sqrt(variance) / mean if mean > 0 else None
+        return deviation / mean if mean > 0 else None
 
 
 def _bucket(gap: float) -> int:

@@ -264,25 +264,36 @@ def stamp(raw: RawEvent) -> Any:
 def tick(raw: RawEvent) -> float | None:
     """Return when the event happened, in seconds of which only differences mean anything.
 
-    Live, that is ``time``, which costs nothing to read; a log has only ``timestamp``. Differences
-    are the same to the microsecond either way, but the times need not be: a Cowrie whose machine
-    is not set to UTC writes local time with a Z into ``timestamp`` (seen in 3.0.0 to 3.1.4: the C
-    library does not notice that Cowrie sets TZ).
+    Live, that is ``time``, which costs nothing to read; a log has only ``timestamp``. ``between``
+    gives the same differences either way, but the times need not be the same: a Cowrie whose
+    machine is not set to UTC writes local time with a Z into ``timestamp`` (seen in 3.0.0 to
+    3.1.4: the C library does not notice that Cowrie sets TZ).
     """
     value = raw.get("time")
     if value.__class__ is float and 0 <= value < _YEAR_10000:
-        return round(value, 6)  # as Cowrie's timestamp is, so that differences are the same
+        return value
     return parse_timestamp(raw.get("timestamp"))
+
+
+def micros(tick: float, base: int) -> int:
+    """Return the whole microseconds from ``base``, in whole seconds near it, to a tick.
+
+    Cowrie rounds the time to microseconds when it writes it, half to even; so does this, and
+    exactly, since the difference to a near number has bits to spare: a tick read from ``time``
+    and one from the ``timestamp`` of the same event give the same.
+    """
+    return round((tick - base) * 1_000_000)
 
 
 def between(earlier: float | None, later: float | None) -> float | None:
     """Return the seconds between two times; None if either is unknown or the clock went back.
 
-    Rounded to microseconds, which is what Cowrie writes.
+    To the microsecond, which is what Cowrie writes.
     """
     if earlier is None or later is None or later < earlier:
         return None
-    return round(later - earlier, 6)
+    base = int(earlier)
+    return (micros(later, base) - micros(earlier, base)) / 1_000_000
 
 
 def parse_timestamp(stamp: Any) -> float | None:

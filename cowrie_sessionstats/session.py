@@ -33,6 +33,9 @@ class Commands:
     """The last line, cut to ``TEXT_LIMIT`` characters and one that tells it was."""
     first_tick: float | None = field(default=None, init=False)
     last_tick: float | None = field(default=None, init=False)
+    _base: int = field(default=0, init=False)
+    _micros: int = field(default=0, init=False)
+    """The last tick in microseconds after ``_base``, the whole seconds of the first."""
 
     def add(self, line: str | None, tick: float | None) -> None:
         """Take one command line."""
@@ -46,12 +49,16 @@ class Commands:
             self.last = line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT + 1]
         if tick is None:
             return
-        before = self.last_tick
         self.last_tick = tick
-        if before is None:
+        if self.first_tick is None:
             self.first_tick = tick
-        elif tick >= before:  # a clock that was set back says nothing of the time between
-            self.gaps.add(round(tick - before, 6))
+            self._base = int(tick)
+            self._micros = events.micros(tick, self._base)
+            return
+        before = self._micros
+        self._micros = now = round((tick - self._base) * 1_000_000)  # events.micros, in place
+        if now >= before:  # a clock that was set back says nothing of the time between
+            self.gaps.add((now - before) / 1_000_000)
 
 
 @define(eq=False)

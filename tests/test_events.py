@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from samples import START, closed, command, connect, event, login, only
+from twisted.logger import formatTime
 
 from cowrie_sessionstats import events
 
@@ -75,6 +78,42 @@ def test_written_times_read_back() -> None:
     for micros in (0, 1, 123456, 999999):
         when = START + micros / 1e6
         assert events.parse_timestamp(events.format_timestamp(when)) == pytest.approx(when)
+
+
+@given(
+    st.floats(min_value=1.4e9, max_value=2.2e9),
+    st.floats(min_value=0, max_value=2e5),
+    st.integers(min_value=0, max_value=127),
+)
+def test_live_times_and_logged_times_have_the_same_differences(
+    begin: float, lasts: float, tie: int
+) -> None:
+    """Between the times that Cowrie has in memory lies what lies between those that it writes.
+
+    Also where a time lies just between two microseconds, as every 128th of a second can.
+    """
+    for earlier in (begin, int(begin) + tie / 128):
+        later = earlier + lasts
+        live = [events.tick({"time": at}) for at in (earlier, later)]
+        logged = [
+            events.tick({"timestamp": formatTime(at, "%Y-%m-%dT%H:%M:%S.%fZ")})
+            for at in (earlier, later)
+        ]
+        assert events.between(*live) == events.between(*logged)
+        made = [
+            only(
+                [
+                    {**connect(), "timestamp": None},
+                    *({"eventid": "cowrie.command.input", "session": "5ca1ab1e0001",
+                       "sensor": "svr04", "input": "id", **when} for when in times),
+                ]
+            )["gap_median"]
+            for times in (
+                [{"time": earlier}, {"time": later}],
+                [{"timestamp": formatTime(at, "%Y-%m-%dT%H:%M:%S.%fZ")} for at in (earlier, later)],
+            )
+        ]  # fmt: skip
+        assert made[0] == made[1]
 
 
 @pytest.mark.parametrize(
