@@ -18,7 +18,9 @@ from cowrie_sessionstats.launch import Installation
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-OLDEST, NEWEST = "3.0.0", "newest"
+NEWEST = "newest"
+COWRIES = os.environ.get("COWRIE_VERSIONS", f"3.0.0 {NEWEST}").split()
+"""Releases to test: the oldest that starts by itself and the newest, or those named."""
 
 settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -91,10 +93,10 @@ def _environment(folder: Path, requirement: str, wheel: Path) -> Environment:
     return Environment(folder / "bin", before, after, Installation(folder / "bin"))
 
 
-@pytest.fixture(scope="session", params=[OLDEST, NEWEST])
+@pytest.fixture(scope="session", params=COWRIES)
 def environment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheel: Path
 ) -> Environment:
-    """Return an environment with the oldest Cowrie that starts by itself, and with the newest."""
+    """Return an environment with each of the releases to test."""
     requirement = "cowrie" if request.param == NEWEST else f"cowrie=={request.param}"
     return _environment(tmp_path_factory.mktemp(f"cowrie-{request.param}"), requirement, wheel)
