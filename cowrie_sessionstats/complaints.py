@@ -11,6 +11,9 @@ from twisted.logger import Logger
 INTERVAL: Final = 60.0
 """Seconds between two lines about the same trouble: an attacker must not fill the log with it."""
 
+ERROR_LIMIT: Final = 80
+"""Characters shown of an error's own text, which may quote what an attacker sent."""
+
 
 @define(eq=False)
 class Complaints:

@@ -122,8 +122,12 @@ class Follower:
                 if not line.endswith(b"\n"):
                     return
                 self._place += len(line)
+                try:
+                    record = json.loads(line)
+                except ValueError:  # the rest of a line that a full disk cut
+                    continue
                 self.count += 1
-                yield json.loads(line)
+                yield record
 
 
 def describe(record: dict[str, Any]) -> str:

@@ -301,13 +301,14 @@ def parse_timestamp(stamp: Any) -> float | None:
 
     Cowrie writes ``Z`` when it runs in UTC and a numeric offset otherwise; without either, UTC.
     """
+    if _is_cowries(stamp):
+        try:
+            seconds = (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
+        except (TypeError, ValueError):
+            return None
+        return seconds if seconds >= 0 else None
     if not isinstance(stamp, str) or len(stamp) > _STAMP_LIMIT:
         return None
-    if len(stamp) == _COWRIE_STAMP and stamp[-1] == "Z" and stamp[7] == "-":
-        try:
-            return (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
-        except (TypeError, ValueError):
-            pass
     match = _STAMP.fullmatch(stamp)
     if match is None:
         return None
@@ -316,10 +317,21 @@ def parse_timestamp(stamp: Any) -> float | None:
         when = datetime.fromisoformat(f"{day}T{clock}")
     except ValueError:
         return None
-    micros = int(f"{fraction or '':0<6.6}")
+    fraction_micros = int(f"{fraction or '':0<6.6}")
     shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     seconds = (when - _EPOCH - (shift if sign != "-" else -shift)).total_seconds()
-    return seconds + micros / 1_000_000 if seconds >= 0 else None
+    return seconds + fraction_micros / 1_000_000 if 0 <= seconds < _YEAR_10000 else None
+
+
+def _is_cowries(stamp: Any) -> bool:
+    """Return whether a time has the form that Cowrie gives it in UTC."""
+    return (
+        isinstance(stamp, str)
+        and len(stamp) == _COWRIE_STAMP
+        and stamp[-1] == "Z"
+        and stamp[7] == "-"
+        and stamp[19] == "."
+    )
 
 
 def format_timestamp(when: float, stamp: Any = None) -> str:
@@ -327,8 +339,8 @@ def format_timestamp(when: float, stamp: Any = None) -> str:
 
     ``stamp`` is the text that they were read from, if any: most often it is the answer.
     """
-    if isinstance(stamp, str) and len(stamp) == _COWRIE_STAMP and stamp[10] == "T":
-        return stamp
+    if _is_cowries(stamp) and stamp[10] == "T":
+        return str(stamp)
     return (_EPOCH + timedelta(seconds=when)).isoformat(timespec="microseconds") + "Z"
 
 

@@ -65,7 +65,7 @@ class Installation:
         """Start Cowrie in its state folder and wait until SSH and Telnet are open."""
         log = folder / LOG
         log.parent.mkdir(parents=True, exist_ok=True)
-        seen = log.stat().st_size if log.exists() else 0
+        before = log.stat() if log.exists() else None
         command = [
             *self._prefix,
             str(self.bin / "twistd"),
@@ -85,7 +85,7 @@ class Installation:
             )
         running = RunningCowrie(folder, process)
         try:
-            running.wait_until_ready(seen)
+            running.wait_until_ready(before)
         except BaseException:
             running.kill()
             raise
@@ -103,11 +103,12 @@ class RunningCowrie:
     folder: Path
     process: subprocess.Popen[bytes]
 
-    def wait_until_ready(self, seen: int) -> None:
-        """Wait until the log says so behind its byte ``seen``; LaunchError if it does not."""
+    def wait_until_ready(self, before: os.stat_result | None) -> None:
+        """Wait until the log, which was ``before`` then, says so; LaunchError if it does not."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            if all(line in self._log(seen) for line in _READY):
+            log = self._log(before)
+            if all(line in log for line in _READY):
                 return
             if self.process.poll() is not None:
                 raise LaunchError(f"Cowrie ended at its start:\n{self._tail()}")
@@ -128,10 +129,13 @@ class RunningCowrie:
         self.process.kill()
         self.process.wait()
 
-    def _log(self, seen: int) -> bytes:
+    def _log(self, before: os.stat_result | None) -> bytes:
+        """Return what the log gained; all of it if it was rotated since."""
         try:
             with (self.folder / LOG).open("rb") as log:
-                log.seek(seen)
+                now = os.fstat(log.fileno())
+                if before is not None and now.st_ino == before.st_ino:
+                    log.seek(before.st_size)
                 return log.read()
         except FileNotFoundError:
             return b""

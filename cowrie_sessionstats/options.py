@@ -19,9 +19,9 @@ _SHOWN: Final = 80  # characters of a bad value in the message
 class OptionError(ValueError):
     """An option that cannot be used; its text names the option, the value and the remedy."""
 
-    def __init__(self, name: str, value: str, trouble: str) -> None:
+    def __init__(self, name: str, value: str, trouble: str, section: str = SECTION) -> None:
         shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
-        super().__init__(f"[{SECTION}] {name} = {shown!r}: {trouble}")
+        super().__init__(f"[{section}] {name} = {shown!r}: {trouble}")
 
 
 @frozen
@@ -41,30 +41,70 @@ class Options:
 KNOWN: Final = ("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords")
 
 
-def read_options(config: ConfigParser) -> Options:
-    """Return the options in ``config``, Cowrie's configuration.
+def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Options:
+    """Return the options in ``config``, Cowrie's configuration, which ``environment`` overrides.
 
     Raises OptionError for the first one that is unknown or has a bad value.
     """
-    for name in config.options(SECTION) if config.has_section(SECTION) else ():
-        if name not in KNOWN and name not in config.defaults():
-            raise OptionError(
-                name,
-                config.get(SECTION, name, raw=True),
-                f"there is no such option; the options are {', '.join(KNOWN)}. "
-                "Correct the name or remove the line",
-            )
-    logtype = config.get("honeypot", "logtype", fallback="plain")
-    return Options(
+    _check_names(config, environment)
+    _check_sections(config)
+    options = Options(
         logfile=_path(config),
-        daily=logtype == "rotating",
+        daily=_value(config, "logtype", "honeypot") == "rotating",
         log=_choice(config, "log", _BOOLEANS, default=True),
         pipeline=_choice(config, "pipeline", _BOOLEANS, default=True),
         max_sessions=_number(config, "max_sessions", MAX_SESSIONS),
         keep_passwords=_choice(config, "passwords", {"keep": True, "drop": False}, default=True),
     )
+    _check_own(config, options.logfile)
+    return options
 
 
+def _check_names(config: ConfigParser, environment: Mapping[str, str]) -> None:
+    """Refuse an option that does not exist, in the file or as Cowrie's environment variable."""
+    given = {}
+    if config.has_section(SECTION):
+        given = {name: config.get(SECTION, name, raw=True) for name in config.options(SECTION)}
+    for variable, value in environment.items():
+        if variable.startswith(_VARIABLE):
+            given[variable.removeprefix(_VARIABLE).lower()] = value
+    for name, value in given.items():
+        if name not in KNOWN and name not in config.defaults():
+            raise OptionError(
+                name,
+                value,
+                f"there is no such option; the options are {', '.join(KNOWN)}. "
+                "Correct the name or remove the line",
+            )
+
+
+def _check_sections(config: ConfigParser) -> None:
+    """Refuse a section for which Cowrie would load the plugin a second time."""
+    for section in config.sections():
+        if section.startswith(f"{SECTION}_") and config.has_option(section, "enabled"):
+            value = config.get(section, "enabled", raw=True)
+            if value.lower() in _BOOLEANS and _BOOLEANS[value.lower()]:
+                raise OptionError(
+                    "enabled",
+                    value,
+                    "Cowrie loads the plugin once for each such section, and every session would "
+                    f"have two records. Remove it; [{SECTION}] is enough",
+                    section,
+                )
+
+
+def _check_own(config: ConfigParser, logfile: Path) -> None:
+    """Refuse a log that another output of Cowrie writes, too."""
+    for section in config.sections():
+        if section.startswith("output_") and section != SECTION:
+            other = _value(config, "logfile", section)
+            if other and Path(other).absolute() == logfile:
+                raise OptionError(
+                    "logfile", str(logfile), f"[{section}] writes to that file. Name another"
+                )
+
+
+_VARIABLE: Final = f"COWRIE_{SECTION}_".upper()
 _BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True} | {
     "false": False,
     "no": False,
@@ -73,16 +113,17 @@ _BOOLEANS: Final = {"true": True, "yes": True, "on": True, "1": True} | {
 }
 
 
-def _value(config: ConfigParser, name: str) -> str | None:
-    if not config.has_option(SECTION, name):
+def _value(config: ConfigParser, name: str, section: str = SECTION) -> str | None:
+    if not config.has_option(section, name):
         return None
     try:
-        return config.get(SECTION, name).strip()
+        return config.get(section, name).strip()
     except InterpolationError as error:
         raise OptionError(
             name,
-            config.get(SECTION, name, raw=True),
+            config.get(section, name, raw=True),
             f"{error.message.splitlines()[0]}. Correct the part in ${{...}}",
+            section,
         ) from None
 
 
@@ -114,8 +155,7 @@ def _number(config: ConfigParser, name: str, default: int) -> int:
 def _path(config: ConfigParser) -> Path:
     value = _value(config, "logfile")
     if value is None:
-        folder = config.get("honeypot", "log_path", fallback=".")
-        return (Path(folder) / _DEFAULT_LOGFILE).absolute()
+        return (Path(_value(config, "log_path", "honeypot") or ".") / _DEFAULT_LOGFILE).absolute()
     if not value or "\0" in value:
         raise OptionError("logfile", value, "names no file. Correct it or remove the line")
     return Path(value).absolute()

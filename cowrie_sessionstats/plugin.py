@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import cowrie.core.output
@@ -11,21 +14,19 @@ from cowrie.core.config import CowrieConfig
 from twisted.internet import task
 from twisted.logger import Logger
 
-from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
 from cowrie_sessionstats.options import OptionError, Options, read_options
 from cowrie_sessionstats.outputs import Destination
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination, check_writable
 from cowrie_sessionstats.outputs.pipeline import PipelineDestination
 from cowrie_sessionstats.sessions import Sessions
-from cowrie_sessionstats.summary import Summary
-from cowrie_sessionstats.worker import Worker
+from cowrie_sessionstats.summary import Summary, printable
+from cowrie_sessionstats.worker import QUEUE_LIMIT, Worker
 
 REPORT_SECONDS: Final = 3600
 """Seconds between two lines that say what the plugin did."""
 
 _log: Final = Logger(namespace="sessionstats")
-
-_SHOWN: Final = 80  # characters of an event's id in a line of the log
 
 
 class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships no types
@@ -41,29 +42,33 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
     def start(self) -> None:
         """Read the configuration and get ready; Cowrie calls this before it goes to background."""
         try:
-            options = read_options(CowrieConfig)
+            options = read_options(CowrieConfig, os.environ)
             if options.log:
                 _check_log(options)
         except OptionError as error:
             _log.error("sessionstats is off, Cowrie runs without it: {error}", error=str(error))
             return
         self._reactor = _reactor()
-        self._errors = self._complaints()
-        self._worker = Worker()
+        self._errors = _complaints()
+        at_once = options.max_sessions + QUEUE_LIMIT  # all sessions may end in one turn
+        self._worker = Worker(at_once)
         self._lines: LogDestination | None = None
         self._destinations: list[Destination] = []
         if options.log:
             self._lines = LogDestination(
                 LineFile(options.logfile, options.daily),
                 self._worker,
-                self._complaints(),
+                _complaints(),
                 self._reactor.callFromThread,
             )
             self._destinations.append(self._lines)
         if options.pipeline:
             self._destinations.append(
                 PipelineDestination(
-                    self._deliver, lambda call: self._reactor.callLater(0, call), self._complaints()
+                    self._deliver,
+                    lambda call: self._reactor.callLater(0, call),
+                    _complaints(),
+                    at_once,
                 )
             )
         self._sessions = Sessions(
@@ -102,16 +107,13 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
     def _failed(self, event: Any, error: Exception) -> None:
         eventid = event.get("eventid") if isinstance(event, dict) else type(event)
         self._errors.complain(
-            f"an event could not be counted: {str(eventid)[:_SHOWN]!r}: "
-            f"{type(error).__name__}: {str(error)[:_SHOWN]}; please report it"
+            f"an event could not be counted: {printable(str(eventid), ERROR_LIMIT)}: "
+            f"{type(error).__name__}: {printable(str(error), ERROR_LIMIT)}; please report it"
         )
 
     def _emit(self, summary: Summary) -> None:
         for destination in self._destinations:
             destination.write(summary)
-
-    def _complaints(self) -> Complaints:
-        return Complaints(_log, self._reactor.seconds)
 
     def _report(self) -> None:
         """Say in one line what the plugin did since the start."""
@@ -135,10 +137,16 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
 
     def _flush(self) -> None:
         """Hand out the records of all sessions: the connections are gone, Cowrie delivers still."""
-        if self._sessions is not None:
-            self._sessions.finish()
-            for destination in self._destinations:
-                destination.flush()
+        if self._sessions is None:
+            return
+        while True:
+            try:
+                self._sessions.finish()
+                break
+            except Exception as error:  # noqa: BLE001 - the sessions after that one have records
+                self._failed({"eventid": "the end of a session"}, error)
+        for destination in self._destinations:
+            destination.flush()
 
     def _finish(self) -> None:
         if self._sessions is None or self._finished:
@@ -159,8 +167,8 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         if dispatcher is None or dispatcher.stopped:
             self._deliver_to(_loaded_outputs(), event)
         else:
-            dispatcher.dispatch(event)
-            _forget(dispatcher.sinks, event["session"])
+            with _forgetting(dispatcher.sinks, event["session"]):
+                dispatcher.dispatch(event)
 
     def _deliver_to(self, outputs: list[Any], event: dict[str, Any]) -> None:
         """Hand an event to each output itself.
@@ -169,17 +177,22 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         was closed; and at the very end, when the dispatcher of later ones has stopped.
         """
         event.setdefault("time", time.time())
-        for output in outputs:
-            if output is self:
-                continue
-            try:
-                output.write({key: _copied(value) for key, value in event.items()})
-            except Exception as error:  # noqa: BLE001 - one output must not stop the others
-                self._errors.complain(
-                    f"Cowrie's output {type(output).__module__} refused a record: {error}"
-                )
-        _forget(outputs, event["session"])
+        with _forgetting(outputs, event["session"]):
+            for output in outputs:
+                if output is self:
+                    continue
+                try:
+                    output.write({key: _copied(value) for key, value in event.items()})
+                except Exception as error:  # noqa: BLE001 - one output must not stop the others
+                    self._errors.complain(
+                        f"Cowrie's output {type(output).__module__} refused a record: "
+                        f"{printable(str(error), ERROR_LIMIT)}"
+                    )
         _log.info("{summary}", summary=event["message"])
+
+
+def _complaints() -> Complaints:
+    return Complaints(_log, time.monotonic)
 
 
 def _reactor() -> Any:
@@ -211,13 +224,16 @@ def _copied(value: Any) -> Any:
     return list(value) if isinstance(value, list) else value
 
 
-def _forget(outputs: list[Any], session: str) -> None:
-    """Take back what an output remembers because of our event.
+@contextmanager
+def _forgetting(outputs: list[Any], session: str) -> Iterator[None]:
+    """Take back what an output comes to remember because of our event.
 
-    Cowrie's DShield output keeps an entry for the session of every event that it sees until the
-    session's close, and ours comes after that: without this, it would grow by one a session.
+    Cowrie's DShield output makes an entry for the session of every event and removes it at the
+    session's close; ours comes after that, and without this it would grow by one a session. An
+    entry that was there before stays: its session goes on.
     """
-    for output in outputs:
-        remembered = getattr(output, "session_state", None)
-        if isinstance(remembered, dict):
-            remembered.pop(session, None)
+    remembered = [getattr(output, "session_state", None) for output in outputs]
+    grown = [state for state in remembered if isinstance(state, dict) and session not in state]
+    yield
+    for state in grown:
+        state.pop(session, None)

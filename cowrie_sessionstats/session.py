@@ -159,6 +159,11 @@ class Session:
         self.cut.add(name)
         return text[:TEXT_LIMIT]
 
+    def weight(self) -> int:
+        """Return how many characters the session's lists hold: hostile ones hold many."""
+        lists = (self.urls, self.files, self.forward_targets, self.ttylogs)
+        return sum(len(text) for texts in lists if texts is not None for text in texts.texts)
+
     def start(self) -> tuple[float | None, Any]:
         """Return when the session began, and the stamp that says so, if one does.
 

@@ -19,7 +19,11 @@ RECENT_SECONDS: Final = 300.0
 """Seconds for which a closed session takes late events: a download's own timeouts are shorter."""
 
 RECENT_SESSIONS: Final = 2_048
-"""Closed sessions kept for that at most, at most 8 MB: 400 closes a minute for the five minutes."""
+"""Closed sessions kept for that at most: 400 closes a minute for the five minutes."""
+
+RECENT_WEIGHT: Final = 8_192
+"""Characters in the lists of a session that is kept for that. A usual one has some hundreds; one
+made to be large must not stay: with this and 4 KiB each, those kept take at most 75 MB."""
 
 
 @define(eq=False)
@@ -44,9 +48,10 @@ class Sessions:
     open, for the one idle longest (``partial: "evicted"``); at ``finish``. An event that comes
     after that, while the session is among the ``RECENT_SESSIONS`` closed within the last
     ``RECENT_SECONDS``, is counted into it and the record is emitted again as a ``revision``: at
-    the first such event, at the second, the fourth, the eighth and so on, and at last when the
-    session leaves that memory, so that whoever sends many makes few records of them. A later one
-    is dropped and counted.
+    the first such event, at the second, the fourth, the eighth and so on, at the close of an
+    evicted session, and at last when the session leaves that memory, so that whoever sends many
+    makes few records of them. A later one is dropped and counted; so is an event of a session
+    that was never seen to begin while the table is full: it must push out none that was.
     """
 
     emit: Callable[[Summary], None]
@@ -103,9 +108,9 @@ class Sessions:
         if session is not None:
             return session
         if key in self._recent:
-            self._late(*self._recent[key], raw, event)
+            self._late(key, raw, event)
             return None
-        if events.is_late(raw):
+        if events.is_late(raw) or len(self._open) >= self.max_sessions:
             self.counters.dropped += 1
             return None
         return self._begin(key, raw)
@@ -132,7 +137,7 @@ class Sessions:
             if end is not None and begun is not None and begun <= end:  # out of order
                 if not closed.connected:
                     closed.identify(events.endpoints(raw))
-                self._late(closed, end, raw, event)
+                self._late(key, raw, event)
                 return None
             self._retire(key)
         return self._begin(key, raw)
@@ -156,21 +161,28 @@ class Sessions:
         session.partial = partial
         self.counters.written += 1
         end = session.end()[0]
-        self._recent[key] = (session, end)
-        self._forget(end)
+        if session.weight() <= RECENT_WEIGHT:
+            self._recent[key] = (session, end)
+            self._forget(end)
         self.emit(summary_of(session))
 
-    def _late(
-        self, session: Session, end: float | None, raw: events.RawEvent, event: events.Event
-    ) -> None:
-        """Count an event of a session whose record is written; it ended at ``end`` (seconds)."""
-        if _is_past(end, events.parse_timestamp(events.stamp(raw))):
-            self.counters.dropped += 1
-            return
+    def _late(self, key: events.SessionKey, raw: events.RawEvent, event: events.Event) -> None:
+        """Count an event of a session whose record is written."""
+        session, end = self._recent[key]
+        now = events.parse_timestamp(events.stamp(raw))
+        if session.closed:
+            if _is_past(end, now):
+                self.counters.dropped += 1
+                return
+        else:  # it was evicted and goes on
+            session.last_stamp = events.stamp(raw) or session.last_stamp
+            self._recent[key] = (session, end if now is None else now)
+            self._recent.move_to_end(key)
+        ends = event.__class__ is events.Closed and not session.closed
         self.counters.late += 1
         session.late_events += 1
         session.count(event)
-        if session.late_events & (session.late_events - 1) == 0:
+        if ends or session.late_events & (session.late_events - 1) == 0:
             self._revise(session)
 
     def _revise(self, session: Session) -> None:
@@ -195,7 +207,10 @@ class Sessions:
                 self._revise(session)
 
     def finish(self, *, open_sessions: bool = True) -> None:
-        """Emit what is left: open sessions (``partial: "open"``), and revisions not yet out."""
+        """Emit what is left: open sessions (``partial: "open"``), and revisions not yet out.
+
+        If ``emit`` raises, the session at hand is lost and another call goes on with the next.
+        """
         while open_sessions and self._open:
             key, session = self._open.popitem(last=False)
             self._close(key, session, "open")

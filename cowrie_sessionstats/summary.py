@@ -15,6 +15,7 @@ from cowrie_sessionstats.session import Commands, Partial, Session
 SCHEMA: Final = 1
 """Version of the record: a key may be added without a new one, never change its meaning."""
 
+_MICROSECOND: Final = 1e-6
 _MESSAGE_COMMAND: Final = 80  # characters of the last command in the one readable line
 _MESSAGE_NAME: Final = 32  # characters of a user name there
 
@@ -205,7 +206,8 @@ def _clipped(text: str | None) -> str | None:
 
 
 def _rate(count: int, seconds: float | None) -> float | None:
-    return count / seconds if seconds else None
+    """Return the count a second; None where the time is too short to have been measured."""
+    return count / seconds if seconds is not None and seconds >= _MICROSECOND else None
 
 
 def _texts(texts: FirstTexts | None) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Final
 from attrs import define, field
 
 QUEUE_LIMIT: Final = 10_000
-"""Tasks that may wait: some 20 MB of records, an hour of a busy sensor with its disk away."""
+"""Tasks that may wait: some 20 MB of records, an hour of a busy sensor with its disk away. Besides
+them, as many as there can be open sessions, which may all close in one turn of the reactor."""
 
 
 @define(eq=False)
@@ -21,18 +22,24 @@ class Worker:
     survive a fork. The thread never keeps the process alive.
     """
 
+    limit: int = QUEUE_LIMIT
     _queue: SimpleQueue[Callable[[], None] | None] = field(factory=SimpleQueue, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
     def submit(self, task: Callable[[], None]) -> bool:
-        """Let ``task``, which must not raise, run soon; False if too many wait already."""
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._run, name="cowrie-sessionstats", daemon=True
-            )
-            self._thread.start()
-        if self._queue.qsize() >= QUEUE_LIMIT:
+        """Let ``task``, which must not raise, run soon.
+
+        False if too many wait already, or if the system has no thread to spare now.
+        """
+        if self._queue.qsize() >= self.limit:
             return False
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="cowrie-sessionstats", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
         self._queue.put(task)
         return True
 

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from cowrie_sessionstats.options import KNOWN, SECTION, OptionError, read_options
+from cowrie_sessionstats import options as module
+from cowrie_sessionstats.options import KNOWN, SECTION, OptionError, Options
 from cowrie_sessionstats.sessions import MAX_SESSIONS
+
+
+def read_options(config: ConfigParser, environment: dict[str, str] | None = None) -> Options:
+    """Return the options, without an environment that overrides them."""
+    return module.read_options(config, environment or {})
 
 
 def config(text: str) -> ConfigParser:
@@ -78,3 +84,33 @@ def test_the_configuration_file_holds_every_option_with_its_default() -> None:
     for name in KNOWN:
         (at,) = (i for i, line in enumerate(lines) if line.startswith(f"{name} ="))
         assert lines[at - 1].startswith("# "), f"{name} has no line on what it does"
+
+
+def test_an_environment_variable_with_a_wrong_name_is_refused() -> None:
+    """Cowrie takes options from its environment; a misspelt one would be passed over."""
+    with pytest.raises(OptionError, match="max_session = '5'"):
+        read_options(config(""), {"COWRIE_OUTPUT_SESSIONSTATS_MAX_SESSION": "5"})
+    read_options(config(""), {"COWRIE_OUTPUT_SESSIONSTATS_ENABLED": "true", "COWRIE_SSH_X": "1"})
+
+
+def test_a_mistake_in_a_value_of_cowries_that_we_need_is_named() -> None:
+    """``[honeypot] log_path`` is ours to read, and its section is in the error."""
+    broken = config("")
+    broken.set("honeypot", "log_path", "${no:such}/x")
+    with pytest.raises(OptionError, match=r"\[honeypot\] log_path"):
+        read_options(broken)
+
+
+def test_the_file_of_another_output_is_refused() -> None:
+    """Two outputs writing and rotating one file would lose lines."""
+    other = "[output_jsonlog]\nlogfile = ${honeypot:log_path}/cowrie.json\n"
+    ours = f"[{SECTION}]\nlogfile = var/log/cowrie/cowrie.json"
+    with pytest.raises(OptionError, match="output_jsonlog"):
+        read_options(config(other + ours))
+
+
+def test_a_section_that_loads_the_plugin_twice_is_refused() -> None:
+    """Cowrie takes ``[output_sessionstats_x]`` for a second one of the same output."""
+    with pytest.raises(OptionError, match=r"\[output_sessionstats_siem\] enabled"):
+        read_options(config(f"[{SECTION}_siem]\nenabled = true"))
+    read_options(config(f"[{SECTION}_siem]\nenabled = false"))

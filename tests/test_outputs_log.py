@@ -233,6 +233,57 @@ def test_a_file_of_that_date_is_not_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == {"s.json.1970-01-01": b"precious\n", "s.json": b"1\n2\n"}
 
 
+def test_a_log_that_is_gone_at_midnight_is_made_anew(tmp_path: Path) -> None:
+    """A file deleted before the day changed is not missed for ever."""
+    clock = Clock()
+    append = dated(tmp_path, clock)
+    append(b"1\n")
+    (tmp_path / "s.json").unlink()
+    clock.now += 86_400
+    append(b"2\n")
+    append(b"3\n")
+    assert names(tmp_path) == {"s.json": b"2\n3\n"}
+
+
+def test_a_file_that_cannot_be_moved_is_written_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the folder is not ours to write in, there is no rotation, and no loss."""
+    clock = Clock()
+    append = dated(tmp_path, clock)
+    append(b"1\n")
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    for line in (b"2\n", b"3\n"):
+        clock.now += 86_400
+        append(line)
+    dated(tmp_path, clock)(b"4\n")
+    assert names(tmp_path) == {"s.json": b"1\n2\n3\n4\n"}
+
+
+def test_a_line_that_a_crash_tore_is_ended(tmp_path: Path) -> None:
+    """The first record after a power cut stands on a line of its own."""
+    (tmp_path / "s.json").write_bytes(b'{"a": 1}\n{"a"')
+    LineFile(tmp_path / "s.json", daily=False).append(b'{"a": 2}\n')
+    assert (tmp_path / "s.json").read_bytes() == b'{"a": 1}\n{"a"\n{"a": 2}\n'
+
+
+def test_the_log_can_be_read_by_its_group_whatever_the_umask(tmp_path: Path) -> None:
+    """The mode is that of Cowrie's own logs; one that somebody chose for a file stays."""
+    before = os.umask(0o077)
+    try:
+        LineFile(tmp_path / "s.json", daily=False).append(b"1\n")
+        assert (tmp_path / "s.json").stat().st_mode & 0o777 == log_module.MODE
+        (tmp_path / "s.json").chmod(0o600)
+        LineFile(tmp_path / "s.json", daily=False).append(b"2\n")
+        assert (tmp_path / "s.json").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
 def test_a_log_moved_or_deleted_by_others_is_made_anew(tmp_path: Path) -> None:
     """By logrotate or somebody short of space: within a second the log is a new file."""
     clock = Clock()

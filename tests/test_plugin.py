@@ -130,6 +130,28 @@ def test_no_output_grows_by_our_event(pipeline: Pipeline) -> Iterator[Any]:
     assert pipeline.after.session_state == {}
 
 
+@pytest_twisted.inlineCallbacks
+def test_an_output_keeps_what_it_knows_of_a_session_that_goes_on(
+    pipeline: Pipeline,
+) -> Iterator[Any]:
+    """The record of an evicted session does not make DShield's output forget its login."""
+    pipeline.plugin._sessions.max_sessions = 1
+    pipeline.play(connect(0.0, "a"), login(1.0, "a"), connect(2.0, "b"))
+    yield task.deferLater(reactor, 0.05, lambda: None)
+    assert pipeline.after.ids().count("cowrie.sessionstats.summary") == 1
+    assert set(pipeline.after.session_state) == {"a", "b"}
+
+
+def test_all_sessions_may_end_at_once(logfile: Path) -> None:
+    """A full table closed in one turn is in the log whole: nothing is refused."""
+    plugin = Output()
+    for i in range(20_000):
+        plugin.write(connect(0.0, f"{i}"))
+    plugin.stop()
+    assert len(logfile.read_text().splitlines()) == 20_000
+    assert plugin._lines.lost == 0
+
+
 def test_records_at_the_end_still_go_out(pipeline: Pipeline, logfile: Path) -> None:
     """At shutdown there is no next turn; a session still open has its record, too."""
     pipeline.play(*VISIT, connect(4.0, "open"))
@@ -168,7 +190,7 @@ def test_an_output_that_fails_does_not_stop_the_others(
 
     class Failing:
         def write(self, _: dict[str, Any]) -> None:
-            raise ValueError("{no}")
+            raise ValueError("{no}\x1b[2J\n")
 
     outputs = [Failing(), pipeline.plugin, pipeline.after]
     monkeypatch.setattr("cowrie_sessionstats.plugin._loaded_outputs", lambda: outputs)
@@ -177,7 +199,7 @@ def test_an_output_that_fails_does_not_stop_the_others(
         pipeline.plugin.write(raw)
     pipeline.plugin._flush()
     assert pipeline.after.ids() == ["cowrie.sessionstats.summary"]
-    assert any("refused a record: {no}" in line for line in said)
+    assert any(r"refused a record: {no}\x1b[2J\n" in line for line in said)
 
 
 def test_counters_are_said_every_hour(

@@ -138,6 +138,69 @@ def test_an_evicted_session_goes_on_counting_in_revisions() -> None:
     assert of_a[-1]["duration"] == 4.0
 
 
+def test_an_evicted_session_that_stays_busy_is_followed_to_its_end() -> None:
+    """Its records tell its last event so far, however long after the eviction, and its close."""
+    busy = [command(f"echo {i}", 100.0 + 10 * i, "a") for i in range(65)]
+    made = records(
+        [connect(0.0, "a"), connect(1.0, "b"), *busy, closed(800.0, "a")], max_sessions=1
+    )
+    of_a = [r for r in made if r["session"] == "a"]
+    assert of_a[-1]["duration"] == 800.0
+    assert of_a[-1]["commands"] == 65
+    assert of_a[-1]["quiet_before_close"] == 60.0
+    assert of_a[-2]["late_events"] == 64
+    assert of_a[-2]["end"] == "2026-03-18T10:12:10.000000Z"
+    assert of_a[-2]["duration"] == 730.0
+
+
+def test_a_flood_makes_no_flood_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far more busy sessions than the table holds: one record each, and few revisions."""
+    monkeypatch.setattr(sessions_module, "RECENT_SESSIONS", 50)
+    flood = [connect(0.0, f"{i}") for i in range(300)]
+    for turn in range(5):
+        flood += [command("id", 1.0 + turn, f"{i}") for i in range(300)]
+    made = records([*flood, *(closed(9.0, f"{i}") for i in range(300))], max_sessions=100)
+    firsts = [r["session"] for r in made if r["revision"] == 0]
+    assert len(firsts) == len(set(firsts)) == 300
+    assert max(r["revision"] for r in made) <= 5
+
+
+def test_a_session_made_to_be_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lists would hold memory after the close; its late events are dropped instead."""
+    monkeypatch.setattr(sessions_module, "RECENT_WEIGHT", 1000)
+    fetch = [event(DOWNLOAD, 1.0, url=f"http://x/{i}" + "\U0001f600" * 500) for i in range(3)]
+    late = event(DOWNLOAD, 3.0, url="http://x", late=True)
+    assert only([connect(), *fetch, closed(2.0), late])["downloads"] == 3
+
+
+def test_times_that_cannot_be_written_are_unknown() -> None:
+    """A damaged log's year 9999 or 1969 costs no other session its record."""
+    odd = [
+        {**connect(0.0, name), "timestamp": stamp}
+        for name, stamp in (
+            ("a", "9999-12-31T23:59:59-14:00"),
+            ("b", "1969-12-31T23:59:59.000000Z"),
+            ("c", "0001-01-01T00:00:00.000000Z"),
+        )
+    ]
+    made = records([*odd, connect(0.0, "d"), closed(1.0, "d")])
+    assert {r["session"]: r.get("start") for r in made} == {
+        "a": None, "b": None, "c": None, "d": "2026-03-18T10:00:00.000000Z",
+    }  # fmt: skip
+
+
+def test_start_and_end_are_in_utc_in_any_form_of_time() -> None:
+    """Only what is as Cowrie writes UTC is taken over as it stands."""
+    begun = {**connect(), "timestamp": "2026-03-18T11:00:00.1+01:00"}
+    assert only([begun, closed(1.0)])["start"] == "2026-03-18T10:00:00.100000Z"
+
+
+def test_no_rate_is_infinite() -> None:
+    """A duration too short to have been measured gives none."""
+    made = only([connect(), command("id", 0.0), closed(1.0, duration_ms=None, duration="1e-320")])
+    assert "command_rate" not in made
+
+
 def test_a_session_whose_beginning_was_not_seen_says_so() -> None:
     """Its start is its close less its duration; whether a login worked is unknown."""
     made = only([command("id", 20.0), closed(30.0)])

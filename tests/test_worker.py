@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 
+import pytest
+
 from cowrie_sessionstats.worker import Worker
 
 
@@ -32,3 +34,19 @@ def test_nothing_starts_before_the_first_task() -> None:
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert os.read(reading, 3) == b"ran"
+
+
+def test_a_thread_that_cannot_start_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system short of threads costs the tasks of that time only."""
+    ran: list[int] = []
+    worker = Worker()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert not worker.submit(lambda: ran.append(1))
+    monkeypatch.undo()
+    assert worker.submit(lambda: ran.append(2))
+    assert worker.stop(10)
+    assert ran == [2]

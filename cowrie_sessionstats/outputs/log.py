@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -52,9 +53,9 @@ class LineFile:
 
     def append(self, line: bytes) -> None:
         """Append ``line``, which ends in a newline; OSError if that failed and nothing is left."""
-        if self.daily and self._date is not None and self._today() != self._date:
-            self._rotate()
         self._look_again()
+        if self.daily and self._date is not None and self._today() != self._date:
+            self._rotate(self._date)
         handle = self._open() if self._handle is None else self._handle
         if self._torn:
             line = b"\n" + line
@@ -95,33 +96,51 @@ class LineFile:
                 self.close()
 
     def _take_back(self, handle: int, written: int) -> None:
-        """Remove the part of a line that fitted; where that fails too, end it."""
-        try:
+        """Remove the part of a line that fitted; where that fails, the next opening ends it."""
+        with contextlib.suppress(OSError):
             os.ftruncate(handle, os.fstat(handle).st_size - written)
-        except OSError:
-            self._torn = True
 
     def _open(self) -> int:
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
-        self._handle = handle
+        self._handle = handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
         found = os.fstat(handle)
+        self._torn = False
+        self._date = None
         if not stat.S_ISREG(found.st_mode):
-            self._date = None
             return handle
         self._date = self._today()
-        if self.daily and found.st_size and self._day(found.st_mtime) != self._date:
-            self._date = self._day(found.st_mtime)
-            return self._rotate()
+        if not found.st_size:
+            with contextlib.suppress(OSError):  # it may be another user's
+                os.fchmod(handle, MODE)  # whatever the umask, as Cowrie does
+        elif self.daily and self._day(found.st_mtime) != self._date:
+            return self._rotate(self._day(found.st_mtime))
+        else:
+            self._torn = not self._ends_whole()
         return handle
 
-    def _rotate(self) -> int:
-        year, month, day = self._date or self._today()
-        old = self.path.with_name(f"{self.path.name}.{year:02d}-{month:02d}-{day:02d}")
+    def _ends_whole(self) -> bool:
+        """Return whether the file ends with a line; so far as we may read it."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) == b"\n"
+        except OSError:
+            return True
+
+    def _rotate(self, date: tuple[int, int, int]) -> int:
+        """Move the file to its name with ``date`` and open a new one.
+
+        Where it cannot be moved (the name is taken, the folder is not ours) lines go on in it.
+        """
         self.close()
+        year, month, day = date
+        old = self.path.with_name(f"{self.path.name}.{year:02d}-{month:02d}-{day:02d}")
         if not old.exists():
-            self.path.rename(old)
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
-        self._handle = handle
+            with contextlib.suppress(OSError):
+                self.path.rename(old)
+        self._handle = handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
+        with contextlib.suppress(OSError):
+            if not os.fstat(handle).st_size:
+                os.fchmod(handle, MODE)
         self._date = self._today()
         return handle
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from attrs import define, field
 
-from cowrie_sessionstats.complaints import Complaints
-from cowrie_sessionstats.summary import Summary, record
-
-QUEUE_LIMIT: Final = 50_000
-"""Records that may wait for the next turn of the reactor: more than a table of open sessions."""
+from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
+from cowrie_sessionstats.summary import Summary, printable, record
 
 
 @define(eq=False)
@@ -27,11 +24,13 @@ class PipelineDestination:
     deliver: Callable[[dict[str, Any]], None]
     later: Callable[[Callable[[], None]], object]
     complaints: Complaints
+    limit: int
+    """Records that may wait: as many as can be made in one turn."""
     _waiting: deque[Summary] = field(factory=deque, init=False)
 
     def write(self, summary: Summary) -> None:
         """Take one record."""
-        if len(self._waiting) >= QUEUE_LIMIT:
+        if len(self._waiting) >= self.limit:
             self.complaints.complain("Cowrie's reactor does not come round, a record is dropped")
             return
         if not self._waiting:
@@ -46,7 +45,8 @@ class PipelineDestination:
                 self.deliver(to_event(summary))
             except Exception as error:  # noqa: BLE001 - the next record may fare better
                 self.complaints.complain(
-                    f"Cowrie's outputs refused the record of session {summary.session!r}: {error}"
+                    f"Cowrie's outputs refused the record of session {summary.session!r}: "
+                    f"{printable(str(error), ERROR_LIMIT)}"
                 )
 
     def stop(self) -> None:
