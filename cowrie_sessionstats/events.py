@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import define
 
+from cowrie_sessionstats import activity
+from cowrie_sessionstats.timestamps import YEAR_10000, parse_timestamp
+
 RawEvent: TypeAlias = Mapping[str, Any]
 SessionKey: TypeAlias = tuple[str, str]
-Auth: TypeAlias = Literal["password", "publickey", "none"]
 
 SUMMARY_EVENTID: Final = "cowrie.sessionstats.summary"
 
@@ -30,168 +31,6 @@ LONGEST: Final = 1e9
 
 _PORT_LIMIT: Final = 65_535
 _NUMBER_LIMIT: Final = 32  # characters of a number written as text: Cowrie's have at most 20
-_STAMP_LIMIT: Final = 40  # characters of a time: Cowrie's have at most 31
-_YEAR_10000: Final = 253_402_300_800  # seconds: what datetime can express ends there
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive: the fast path has cut the Z off
-_COWRIE_STAMP: Final = len("2026-03-18T10:00:00.123456Z")
-_STAMP: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))?",
-    re.ASCII,
-)
-
-
-# ---------------------------------------------------------------- what happened
-
-
-@define(eq=False)
-class Connect:
-    """The connection was accepted."""
-
-    stamp: Any
-
-
-@define(eq=False)
-class Closed:
-    """The connection ended; ``duration`` in seconds, as Cowrie measured it."""
-
-    stamp: Any
-    tick: float | None
-    duration: float | None
-
-
-@define(eq=False)
-class Login:
-    """A login was tried."""
-
-    tick: float | None
-    succeeded: bool
-    auth: Auth
-    username: str | None
-    password: str | None
-    key_fingerprint: str | None
-
-
-@define(eq=False)
-class KeyOffered:
-    """The client showed a public key."""
-
-    key_fingerprint: str | None
-
-
-@define(eq=False)
-class ClientVersion:
-    """The client said what it is."""
-
-    version: str | None
-
-
-@define(eq=False)
-class ClientKex:
-    """The client's key exchange, as its HASSH fingerprint."""
-
-    hassh: str | None
-
-
-@define(eq=False)
-class Terminal:
-    """The size of the client's terminal, ``columns x rows``."""
-
-    size: str | None
-
-
-@define(eq=False)
-class Architecture:
-    """The machine that Cowrie shows to this session."""
-
-    arch: str | None
-
-
-@define(eq=False)
-class Command:
-    """A line for the shell (``cowrie.command.input``)."""
-
-    tick: float | None
-    line: str | None
-
-
-@define(eq=False)
-class CommandFailed:
-    """A command that Cowrie does not have."""
-
-
-@define(eq=False)
-class CommandOther:
-    """Any other ``cowrie.command.*`` event: a part of a parsed line, a changed password."""
-
-
-@define(eq=False)
-class Input:
-    """A line fed to a running command; ``command_event`` if its id is a ``cowrie.command.*``."""
-
-    command_event: bool
-
-
-@define(eq=False)
-class Download:
-    """A file reached the honeypot through a command; both fields as far as known."""
-
-    url: str | None
-    sha256: str | None
-
-
-@define(eq=False)
-class DownloadFailed:
-    """A file could not be fetched."""
-
-    url: str | None
-
-
-@define(eq=False)
-class Upload:
-    """A file was sent over SFTP or SCP."""
-
-    sha256: str | None
-
-
-@define(eq=False)
-class Forward:
-    """A TCP connection through the honeypot was asked for; ``target`` is ``host:port``."""
-
-    target: str | None
-
-
-@define(eq=False)
-class TtyLog:
-    """The recording of a terminal was closed."""
-
-    path: str | None
-
-
-@define(eq=False)
-class Other:
-    """Activity of the session that nothing is counted from."""
-
-
-Event: TypeAlias = (
-    Connect
-    | Closed
-    | Login
-    | KeyOffered
-    | ClientVersion
-    | ClientKex
-    | Terminal
-    | Architecture
-    | Command
-    | CommandFailed
-    | CommandOther
-    | Input
-    | Download
-    | DownloadFailed
-    | Upload
-    | Forward
-    | TtyLog
-    | Other
-)
 
 
 @define(eq=False)
@@ -270,78 +109,9 @@ def tick(raw: RawEvent) -> float | None:
     3.1.4: the C library does not notice that Cowrie sets TZ).
     """
     value = raw.get("time")
-    if value.__class__ is float and 0 <= value < _YEAR_10000:
+    if value.__class__ is float and 0 <= value < YEAR_10000:
         return value
     return parse_timestamp(raw.get("timestamp"))
-
-
-def micros(tick: float, base: int) -> int:
-    """Return the whole microseconds from ``base``, in whole seconds near it, to a tick.
-
-    Cowrie rounds the time to microseconds when it writes it, half to even; so does this, and
-    exactly, since the difference to a near number has bits to spare: a tick read from ``time``
-    and one from the ``timestamp`` of the same event give the same.
-    """
-    return round((tick - base) * 1_000_000)
-
-
-def between(earlier: float | None, later: float | None) -> float | None:
-    """Return the seconds between two times; None if either is unknown or the clock went back.
-
-    To the microsecond, which is what Cowrie writes.
-    """
-    if earlier is None or later is None or later < earlier:
-        return None
-    base = int(earlier)
-    return (micros(later, base) - micros(earlier, base)) / 1_000_000
-
-
-def parse_timestamp(stamp: Any) -> float | None:
-    """Return the seconds since 1970 UTC of an ISO 8601 time; None for anything else.
-
-    Cowrie writes ``Z`` when it runs in UTC and a numeric offset otherwise; without either, UTC.
-    """
-    if _is_cowries(stamp):
-        try:
-            seconds = (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
-        except (TypeError, ValueError):
-            return None
-        return seconds if seconds >= 0 else None
-    if not isinstance(stamp, str) or len(stamp) > _STAMP_LIMIT:
-        return None
-    match = _STAMP.fullmatch(stamp)
-    if match is None:
-        return None
-    day, clock, fraction, sign, hours, minutes = match.groups()
-    try:
-        when = datetime.fromisoformat(f"{day}T{clock}")
-    except ValueError:
-        return None
-    fraction_micros = int(f"{fraction or '':0<6.6}")
-    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    seconds = (when - _EPOCH - (shift if sign != "-" else -shift)).total_seconds()
-    return seconds + fraction_micros / 1_000_000 if 0 <= seconds < _YEAR_10000 else None
-
-
-def _is_cowries(stamp: Any) -> bool:
-    """Return whether a time has the form that Cowrie gives it in UTC."""
-    return (
-        isinstance(stamp, str)
-        and len(stamp) == _COWRIE_STAMP
-        and stamp[-1] == "Z"
-        and stamp[7] == "-"
-        and stamp[19] == "."
-    )
-
-
-def format_timestamp(when: float, stamp: Any = None) -> str:
-    """Return seconds since 1970 as Cowrie writes a time in UTC: microseconds and ``Z``.
-
-    ``stamp`` is the text that they were read from, if any: most often it is the answer.
-    """
-    if _is_cowries(stamp) and stamp[10] == "T":
-        return str(stamp)
-    return (_EPOCH + timedelta(seconds=when)).isoformat(timespec="microseconds") + "Z"
 
 
 # ---------------------------------------------------------------- whose event it is
@@ -419,7 +189,7 @@ def _protocol(raw: RawEvent, eventid: str) -> str | None:
 # ---------------------------------------------------------------- reading
 
 
-def read(raw: RawEvent) -> Event | None:
+def read(raw: RawEvent) -> activity.Event | None:
     """Return what the event says happened; None if it is no activity of a session.
 
     Results of lookups that other outputs send (VirusTotal, reverse DNS, ...) are no activity, nor
@@ -439,11 +209,11 @@ def read(raw: RawEvent) -> Event | None:
 
 
 # Events without fields are the same object every time.
-_COMMAND_FAILED: Final = CommandFailed()
-_COMMAND_OTHER: Final = CommandOther()
-_COMMAND_INPUT: Final = Input(command_event=True)
-_SESSION_INPUT: Final = Input(command_event=False)
-_OTHER: Final = Other()
+_COMMAND_FAILED: Final = activity.CommandFailed()
+_COMMAND_OTHER: Final = activity.CommandOther()
+_COMMAND_INPUT: Final = activity.Input(command_event=True)
+_SESSION_INPUT: Final = activity.Input(command_event=False)
+_OTHER: Final = activity.Other()
 
 _ACTIVITY: Final = (
     "cowrie.session.",
@@ -457,15 +227,15 @@ _ACTIVITY: Final = (
 )
 
 
-def _connect(raw: RawEvent) -> Connect:
-    return Connect(stamp(raw))
+def _connect(raw: RawEvent) -> activity.Connect:
+    return activity.Connect(stamp(raw))
 
 
-def _closed(raw: RawEvent) -> Closed:
-    return Closed(stamp(raw), tick(raw), duration(raw))
+def _closed(raw: RawEvent) -> activity.Closed:
+    return activity.Closed(stamp(raw), tick(raw), duration(raw))
 
 
-def _login(raw: RawEvent) -> Login:
+def _login(raw: RawEvent) -> activity.Login:
     """Read a login.
 
     One with a public key has no ``password`` but ``key``, ``fingerprint`` and ``type``; one with
@@ -473,14 +243,14 @@ def _login(raw: RawEvent) -> Login:
     """
     fingerprint = _name(raw, "fingerprint")
     password = text(raw, "password")
-    auth: Auth
+    auth: activity.Auth
     if fingerprint is not None or "key" in raw:
         auth = "publickey"
     elif "password" in raw:
         auth = "password"
     else:
         auth = "none"
-    return Login(
+    return activity.Login(
         tick=tick(raw),
         succeeded=raw["eventid"] == "cowrie.login.success",
         auth=auth,
@@ -490,32 +260,32 @@ def _login(raw: RawEvent) -> Login:
     )
 
 
-def _key_offered(raw: RawEvent) -> KeyOffered:
-    return KeyOffered(_name(raw, "fingerprint"))
+def _key_offered(raw: RawEvent) -> activity.KeyOffered:
+    return activity.KeyOffered(_name(raw, "fingerprint"))
 
 
-def _client_version(raw: RawEvent) -> ClientVersion:
+def _client_version(raw: RawEvent) -> activity.ClientVersion:
     """Read the client's version, which Cowrie of 2018 to 2021 wrote as Python writes bytes."""
     version = _name(raw, "version")
     if version is not None and version[:2] in ("b'", 'b"') and version[-1] == version[1]:
         version = version[2:-1] or None
-    return ClientVersion(version)
+    return activity.ClientVersion(version)
 
 
-def _client_kex(raw: RawEvent) -> ClientKex:
-    return ClientKex(_name(raw, "hassh"))
+def _client_kex(raw: RawEvent) -> activity.ClientKex:
+    return activity.ClientKex(_name(raw, "hassh"))
 
 
-def _terminal(raw: RawEvent) -> Terminal:
+def _terminal(raw: RawEvent) -> activity.Terminal:
     width, height = _whole(raw, "width"), _whole(raw, "height")
-    return Terminal(None if width is None or height is None else f"{width}x{height}")
+    return activity.Terminal(None if width is None or height is None else f"{width}x{height}")
 
 
-def _architecture(raw: RawEvent) -> Architecture:
-    return Architecture(_name(raw, "arch"))
+def _architecture(raw: RawEvent) -> activity.Architecture:
+    return activity.Architecture(_name(raw, "arch"))
 
 
-def _command(raw: RawEvent) -> Command | Input:
+def _command(raw: RawEvent) -> activity.Command | activity.Input:
     """Read a command.
 
     Some of Cowrie's commands (grep, python, ...) report a line of their standard input under the
@@ -525,10 +295,10 @@ def _command(raw: RawEvent) -> Command | Input:
     if "realm" in raw:
         return _COMMAND_INPUT
     line = raw.get("input")
-    return Command(tick(raw), line if isinstance(line, str) else None)
+    return activity.Command(tick(raw), line if isinstance(line, str) else None)
 
 
-def _command_success(raw: RawEvent) -> Input | CommandOther:
+def _command_success(raw: RawEvent) -> activity.Input | activity.CommandOther:
     """Read ``command.success``: with a ``realm`` a line fed to it, else a part of a command.
 
     Cowrie of 2017 repeats the parts of each parsed line so; today's BusyBox still does.
@@ -536,16 +306,16 @@ def _command_success(raw: RawEvent) -> Input | CommandOther:
     return _COMMAND_INPUT if "realm" in raw else _COMMAND_OTHER
 
 
-def _download(raw: RawEvent) -> Download:
-    return Download(_name(raw, "url"), _sha256(raw))
+def _download(raw: RawEvent) -> activity.Download:
+    return activity.Download(_name(raw, "url"), _sha256(raw))
 
 
-def _download_failed(raw: RawEvent) -> DownloadFailed:
-    return DownloadFailed(_name(raw, "url"))
+def _download_failed(raw: RawEvent) -> activity.DownloadFailed:
+    return activity.DownloadFailed(_name(raw, "url"))
 
 
-def _upload(raw: RawEvent) -> Upload:
-    return Upload(_sha256(raw))
+def _upload(raw: RawEvent) -> activity.Upload:
+    return activity.Upload(_sha256(raw))
 
 
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
@@ -556,18 +326,18 @@ def _sha256(raw: RawEvent) -> str | None:
     return shasum.lower() if shasum is not None and _SHA256.fullmatch(shasum) else None
 
 
-def _forward(raw: RawEvent) -> Forward:
+def _forward(raw: RawEvent) -> activity.Forward:
     host, port = _name(raw, "dst_ip"), _whole(raw, "dst_port")
     if host is None or port is None:
-        return Forward(host)
-    return Forward(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        return activity.Forward(host)
+    return activity.Forward(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
-def _tty_log(raw: RawEvent) -> TtyLog:
-    return TtyLog(_name(raw, "ttylog"))
+def _tty_log(raw: RawEvent) -> activity.TtyLog:
+    return activity.TtyLog(_name(raw, "ttylog"))
 
 
-_READERS: Final[Mapping[str, Callable[[RawEvent], Event]]] = {
+_READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
     "cowrie.session.connect": _connect,
     "cowrie.session.closed": _closed,
     "cowrie.login.success": _login,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import define, field
 
-from cowrie_sessionstats import events
+from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats._bounded import TEXT_LIMIT, DistinctTexts, FirstTexts, Gaps
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ class Commands:
         if self.first_tick is None:
             self.first_tick = tick
             self._base = int(tick)
-            self._micros = events.micros(tick, self._base)
+            self._micros = timestamps.micros(tick, self._base)
             return
         before = self._micros
-        self._micros = now = round((tick - self._base) * 1_000_000)  # events.micros, in place
+        self._micros = now = round((tick - self._base) * 1_000_000)  # timestamps.micros, in place
         if now >= before:  # a clock that was set back says nothing of the time between
             self.gaps.add((now - before) / 1_000_000)
 
@@ -104,7 +104,7 @@ class Session:
     login_tick: float | None = None
     username: str | None = None
     password: str | None = None
-    auth: events.Auth | None = None
+    auth: activity.Auth | None = None
     key_fingerprint: str | None = None
 
     client_version: str | None = None
@@ -136,7 +136,7 @@ class Session:
     """``late_events`` at the last revision."""
     _start: tuple[float | None, Any] | None = field(default=None, init=False)
 
-    def count(self, event: events.Event) -> None:
+    def count(self, event: activity.Event) -> None:
         """Take one event of this session into the counters."""
         _COUNTERS[event.__class__](self, event)
 
@@ -172,9 +172,9 @@ class Session:
         revision of the record is found by its start.
         """
         if self._start is None:
-            end = None if self.connected else events.parse_timestamp(self.close_stamp)
+            end = None if self.connected else timestamps.parse_timestamp(self.close_stamp)
             if end is None or self.duration is None:
-                self._start = events.parse_timestamp(self.first_stamp), self.first_stamp
+                self._start = timestamps.parse_timestamp(self.first_stamp), self.first_stamp
             else:
                 self._start = max(0.0, round(end - self.duration, 6)), None
         return self._start
@@ -185,7 +185,7 @@ class Session:
         In seconds since 1970 UTC; None if no event tells.
         """
         for stamp in (self.close_stamp, self.last_stamp):
-            when = events.parse_timestamp(stamp)
+            when = timestamps.parse_timestamp(stamp)
             if when is not None:
                 return when, stamp
         return None, None
@@ -198,13 +198,13 @@ _TEXTS: Final = frozenset({"uuid", "protocol", "src_ip", "dst_ip"})
 # ---------------------------------------------------------------- how each event counts
 
 
-def _connect(session: Session, event: events.Connect) -> None:
+def _connect(session: Session, event: activity.Connect) -> None:
     if not session.connected:
         session.connected = True
         session.first_stamp = event.stamp
 
 
-def _closed(session: Session, event: events.Closed) -> None:
+def _closed(session: Session, event: activity.Closed) -> None:
     if session.closed:
         return
     session.closed = True
@@ -213,7 +213,7 @@ def _closed(session: Session, event: events.Closed) -> None:
     session.duration = event.duration
 
 
-def _login(session: Session, event: events.Login) -> None:
+def _login(session: Session, event: activity.Login) -> None:
     session.login_attempts += 1
     # The login that worked stays; without one, the last that was tried.
     if session.logged_in:
@@ -228,33 +228,33 @@ def _login(session: Session, event: events.Login) -> None:
         session.key_fingerprint = session.clip("key_fingerprint", event.key_fingerprint)
 
 
-def _key_offered(session: Session, event: events.KeyOffered) -> None:
+def _key_offered(session: Session, event: activity.KeyOffered) -> None:
     if event.key_fingerprint is not None and not session.logged_in:
         session.key_fingerprint = session.clip("key_fingerprint", event.key_fingerprint)
 
 
-def _client_version(session: Session, event: events.ClientVersion) -> None:
+def _client_version(session: Session, event: activity.ClientVersion) -> None:
     if event.version is not None and session.client_version is None:
         session.client_version = session.clip("client_version", event.version)
 
 
-def _client_kex(session: Session, event: events.ClientKex) -> None:
+def _client_kex(session: Session, event: activity.ClientKex) -> None:
     if event.hassh is not None and session.hassh is None:
         session.hassh = session.clip("hassh", event.hassh)
 
 
-def _terminal(session: Session, event: events.Terminal) -> None:
+def _terminal(session: Session, event: activity.Terminal) -> None:
     # The first: what the client came with, before anybody drags a window.
     if session.terminal is None:
         session.terminal = event.size
 
 
-def _architecture(session: Session, event: events.Architecture) -> None:
+def _architecture(session: Session, event: activity.Architecture) -> None:
     if event.arch is not None and session.arch is None:
         session.arch = session.clip("arch", event.arch)
 
 
-def _command(session: Session, event: events.Command) -> None:
+def _command(session: Session, event: activity.Command) -> None:
     session.command_events += 1
     session.commands += 1
     if session.lines is None:
@@ -262,45 +262,45 @@ def _command(session: Session, event: events.Command) -> None:
     session.lines.add(event.line, event.tick)
 
 
-def _command_failed(session: Session, _: events.CommandFailed) -> None:
+def _command_failed(session: Session, _: activity.CommandFailed) -> None:
     session.command_events += 1
     session.commands_failed += 1
 
 
-def _command_other(session: Session, _: events.CommandOther) -> None:
+def _command_other(session: Session, _: activity.CommandOther) -> None:
     session.command_events += 1
 
 
-def _input(session: Session, event: events.Input) -> None:
+def _input(session: Session, event: activity.Input) -> None:
     session.inputs += 1
     session.command_events += event.command_event
 
 
-def _download(session: Session, event: events.Download) -> None:
+def _download(session: Session, event: activity.Download) -> None:
     session.downloads += 1
     session.urls = _listed(session.urls, event.url)
     session.files = _listed(session.files, event.sha256)
 
 
-def _download_failed(session: Session, event: events.DownloadFailed) -> None:
+def _download_failed(session: Session, event: activity.DownloadFailed) -> None:
     session.urls = _listed(session.urls, event.url)
 
 
-def _upload(session: Session, event: events.Upload) -> None:
+def _upload(session: Session, event: activity.Upload) -> None:
     session.uploads += 1
     session.files = _listed(session.files, event.sha256)
 
 
-def _forward(session: Session, event: events.Forward) -> None:
+def _forward(session: Session, event: activity.Forward) -> None:
     session.forwards += 1
     session.forward_targets = _listed(session.forward_targets, event.target)
 
 
-def _tty_log(session: Session, event: events.TtyLog) -> None:
+def _tty_log(session: Session, event: activity.TtyLog) -> None:
     session.ttylogs = _listed(session.ttylogs, event.path)
 
 
-def _other(_session: Session, _event: events.Other) -> None:
+def _other(_session: Session, _event: activity.Other) -> None:
     """Count nothing."""
 
 
@@ -314,22 +314,22 @@ def _listed(texts: FirstTexts | None, text: str | None) -> FirstTexts | None:
 
 
 _COUNTERS: Final[Mapping[type, Callable[[Session, Any], None]]] = {
-    events.Connect: _connect,
-    events.Closed: _closed,
-    events.Login: _login,
-    events.KeyOffered: _key_offered,
-    events.ClientVersion: _client_version,
-    events.ClientKex: _client_kex,
-    events.Terminal: _terminal,
-    events.Architecture: _architecture,
-    events.Command: _command,
-    events.CommandFailed: _command_failed,
-    events.CommandOther: _command_other,
-    events.Input: _input,
-    events.Download: _download,
-    events.DownloadFailed: _download_failed,
-    events.Upload: _upload,
-    events.Forward: _forward,
-    events.TtyLog: _tty_log,
-    events.Other: _other,
+    activity.Connect: _connect,
+    activity.Closed: _closed,
+    activity.Login: _login,
+    activity.KeyOffered: _key_offered,
+    activity.ClientVersion: _client_version,
+    activity.ClientKex: _client_kex,
+    activity.Terminal: _terminal,
+    activity.Architecture: _architecture,
+    activity.Command: _command,
+    activity.CommandFailed: _command_failed,
+    activity.CommandOther: _command_other,
+    activity.Input: _input,
+    activity.Download: _download,
+    activity.DownloadFailed: _download_failed,
+    activity.Upload: _upload,
+    activity.Forward: _forward,
+    activity.TtyLog: _tty_log,
+    activity.Other: _other,
 }

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
-from cowrie_sessionstats import events
+from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats.session import Partial, Session
 from cowrie_sessionstats.summary import Summary, summary_of
 
@@ -79,7 +79,7 @@ class Sessions:
             session = self._open.get(key)
         except (KeyError, TypeError):  # absent, or of a type that cannot be a key
             stamp, session = events.stamp(raw), None
-        if session is None or event.__class__ is events.Connect:
+        if session is None or event.__class__ is activity.Connect:
             checked = events.session_key(raw)
             if checked is None:
                 self.counters.dropped += 1
@@ -90,7 +90,7 @@ class Sessions:
                 return
         session.last_stamp = stamp
         session.count(event)
-        if event.__class__ is events.Closed:
+        if event.__class__ is activity.Closed:
             del self._open[key]
             self._close(key, session, None)
             return
@@ -99,11 +99,11 @@ class Sessions:
             session.identify(events.endpoints(raw))
 
     def _enter(
-        self, key: events.SessionKey, raw: events.RawEvent, event: events.Event
+        self, key: events.SessionKey, raw: events.RawEvent, event: activity.Event
     ) -> Session | None:
         """Return the open session that an event belongs to; None if the event is done with."""
         session = self._open.get(key)
-        if isinstance(event, events.Connect):
+        if isinstance(event, activity.Connect):
             return self._connect(key, raw, event, session)
         if session is not None:
             return session
@@ -119,7 +119,7 @@ class Sessions:
         self,
         key: events.SessionKey,
         raw: events.RawEvent,
-        event: events.Connect,
+        event: activity.Connect,
         session: Session | None,
     ) -> Session | None:
         """Return the session that begins; ``session`` is open under its key already."""
@@ -133,7 +133,7 @@ class Sessions:
             self._close(key, session, "open")
         if key in self._recent:
             closed, end = self._recent[key]
-            begun = events.parse_timestamp(event.stamp)
+            begun = timestamps.parse_timestamp(event.stamp)
             if end is not None and begun is not None and begun <= end:  # out of order
                 if not closed.connected:
                     closed.identify(events.endpoints(raw))
@@ -166,10 +166,10 @@ class Sessions:
             self._forget(end)
         self.emit(summary_of(session))
 
-    def _late(self, key: events.SessionKey, raw: events.RawEvent, event: events.Event) -> None:
+    def _late(self, key: events.SessionKey, raw: events.RawEvent, event: activity.Event) -> None:
         """Count an event of a session whose record is written."""
         session, end = self._recent[key]
-        now = events.parse_timestamp(events.stamp(raw))
+        now = timestamps.parse_timestamp(events.stamp(raw))
         if session.closed:
             if _is_past(end, now):
                 self.counters.dropped += 1
@@ -178,7 +178,7 @@ class Sessions:
             session.last_stamp = events.stamp(raw) or session.last_stamp
             self._recent[key] = (session, end if now is None else now)
             self._recent.move_to_end(key)
-        ends = event.__class__ is events.Closed and not session.closed
+        ends = event.__class__ is activity.Closed and not session.closed
         self.counters.late += 1
         session.late_events += 1
         session.count(event)

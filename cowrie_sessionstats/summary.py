@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 
-from cowrie_sessionstats import events
+from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats._bounded import LIST_LIMIT, TEXT_LIMIT, FirstTexts
 from cowrie_sessionstats.session import Commands, Partial, Session
 
@@ -63,7 +63,7 @@ class Summary:
     login_attempts: int = _key("logins tried, the one that worked included", default=0)
     username: str | None = _key("of the login that worked, else of the last one tried")
     password: str | None = _key("of the same login; left out with `passwords = drop`")
-    auth: events.Auth | None = _key("how that login was made: `password`, `publickey`, `none`")
+    auth: activity.Auth | None = _key("how that login was made: `password`, `publickey`, `none`")
     key_fingerprint: str | None = _key(
         "public key of the login that worked, else the last one offered (MD5, as Cowrie has it)"
     )
@@ -137,7 +137,7 @@ def summary_of(session: Session) -> Summary:
     end, end_stamp = session.end()
     duration = session.duration
     if duration is None:
-        duration = events.between(start, end)
+        duration = timestamps.between(start, end)
     lines = session.lines or _NO_COMMANDS
     knows_login = session.connected or session.logged_in
     return Summary(
@@ -151,8 +151,8 @@ def summary_of(session: Session) -> Summary:
         dst_port=session.dst_port,
         timestamp=end_stamp,
         message=_message(session, duration),
-        start=None if start is None else events.format_timestamp(start, start_stamp),
-        end=None if end is None else events.format_timestamp(end, end_stamp),
+        start=None if start is None else timestamps.format_timestamp(start, start_stamp),
+        end=None if end is None else timestamps.format_timestamp(end, end_stamp),
         duration=duration,
         logged_in=session.logged_in if knows_login else None,
         login_attempts=session.login_attempts,
@@ -174,10 +174,10 @@ def summary_of(session: Session) -> Summary:
         command_rate=_rate(session.commands, duration),
         command_rate_active=_rate(
             session.commands,
-            events.between(lines.first_tick, lines.last_tick),
+            timestamps.between(lines.first_tick, lines.last_tick),
         ),
-        first_command_after=events.between(session.login_tick, lines.first_tick),
-        quiet_before_close=events.between(lines.last_tick, session.close_tick),
+        first_command_after=timestamps.between(session.login_tick, lines.first_tick),
+        quiet_before_close=timestamps.between(lines.last_tick, session.close_tick),
         gap_median=lines.gaps.median(),
         gap_cv=lines.gaps.variation(),
         commands_sha256=(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cowrie_sessionstats.events import format_timestamp
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.summary import Summary, record
+from cowrie_sessionstats.timestamps import format_timestamp
 
 START = 1_773_828_000.0  # 2026-03-18T10:00:00Z
 

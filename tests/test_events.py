@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from samples import START, closed, command, connect, event, login, only
 from twisted.logger import formatTime
 
-from cowrie_sessionstats import events
+from cowrie_sessionstats import events, timestamps
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_durations_of_all_generations(fields: dict[str, Any], seconds: float) ->
 )
 def test_times_with_z_offset_or_neither(stamp: str, micros: int) -> None:
     """A time is read with ``Z``, with a numeric offset and with neither, which means UTC."""
-    assert events.parse_timestamp(stamp) == pytest.approx(START + micros / 1e6, abs=1e-7)
+    assert timestamps.parse_timestamp(stamp) == pytest.approx(START + micros / 1e6, abs=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_times_with_z_offset_or_neither(stamp: str, micros: int) -> None:
 )  # fmt: skip
 def test_what_is_no_time_counts_as_unknown(stamp: Any) -> None:
     """Anything else is no time, and no error."""
-    assert events.parse_timestamp(stamp) is None
+    assert timestamps.parse_timestamp(stamp) is None
 
 
 def test_written_times_read_back() -> None:
     """What is written of a time reads back as the same time."""
     for micros in (0, 1, 123456, 999999):
         when = START + micros / 1e6
-        assert events.parse_timestamp(events.format_timestamp(when)) == pytest.approx(when)
+        assert timestamps.parse_timestamp(timestamps.format_timestamp(when)) == pytest.approx(when)
 
 
 @given(
@@ -99,7 +99,7 @@ def test_live_times_and_logged_times_have_the_same_differences(
             events.tick({"timestamp": formatTime(at, "%Y-%m-%dT%H:%M:%S.%fZ")})
             for at in (earlier, later)
         ]
-        assert events.between(*live) == events.between(*logged)
+        assert timestamps.between(*live) == timestamps.between(*logged)
         made = [
             only(
                 [

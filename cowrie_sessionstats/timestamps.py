@@ -1,0 +1,87 @@
+"""Times as Cowrie writes them, and the differences between them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+YEAR_10000: Final = 253_402_300_800
+"""Seconds since 1970: what datetime can express ends there."""
+
+_STAMP_LIMIT: Final = 40  # characters of a time: Cowrie's have at most 31
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive: the fast path has cut the Z off
+_COWRIE_STAMP: Final = len("2026-03-18T10:00:00.123456Z")
+_STAMP: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))?",
+    re.ASCII,
+)
+
+
+def micros(tick: float, base: int) -> int:
+    """Return the whole microseconds from ``base``, in whole seconds near it, to a tick.
+
+    Cowrie rounds the time to microseconds when it writes it, half to even; so does this, and
+    exactly, since the difference to a near number has bits to spare: a tick read from ``time``
+    and one from the ``timestamp`` of the same event give the same.
+    """
+    return round((tick - base) * 1_000_000)
+
+
+def between(earlier: float | None, later: float | None) -> float | None:
+    """Return the seconds between two times; None if either is unknown or the clock went back.
+
+    To the microsecond, which is what Cowrie writes.
+    """
+    if earlier is None or later is None or later < earlier:
+        return None
+    base = int(earlier)
+    return (micros(later, base) - micros(earlier, base)) / 1_000_000
+
+
+def parse_timestamp(stamp: Any) -> float | None:
+    """Return the seconds since 1970 UTC of an ISO 8601 time; None for anything else.
+
+    Cowrie writes ``Z`` when it runs in UTC and a numeric offset otherwise; without either, UTC.
+    """
+    if _is_cowries(stamp):
+        try:
+            seconds = (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
+        except (TypeError, ValueError):
+            return None
+        return seconds if seconds >= 0 else None
+    if not isinstance(stamp, str) or len(stamp) > _STAMP_LIMIT:
+        return None
+    match = _STAMP.fullmatch(stamp)
+    if match is None:
+        return None
+    day, clock, fraction, sign, hours, minutes = match.groups()
+    try:
+        when = datetime.fromisoformat(f"{day}T{clock}")
+    except ValueError:
+        return None
+    fraction_micros = int(f"{fraction or '':0<6.6}")
+    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    seconds = (when - _EPOCH - (shift if sign != "-" else -shift)).total_seconds()
+    return seconds + fraction_micros / 1_000_000 if 0 <= seconds < YEAR_10000 else None
+
+
+def _is_cowries(stamp: Any) -> bool:
+    """Return whether a time has the form that Cowrie gives it in UTC."""
+    return (
+        isinstance(stamp, str)
+        and len(stamp) == _COWRIE_STAMP
+        and stamp[-1] == "Z"
+        and stamp[7] == "-"
+        and stamp[19] == "."
+    )
+
+
+def format_timestamp(when: float, stamp: Any = None) -> str:
+    """Return seconds since 1970 as Cowrie writes a time in UTC: microseconds and ``Z``.
+
+    ``stamp`` is the text that they were read from, if any: most often it is the answer.
+    """
+    if _is_cowries(stamp) and stamp[10] == "T":
+        return str(stamp)
+    return (_EPOCH + timedelta(seconds=when)).isoformat(timespec="microseconds") + "Z"
