@@ -38,6 +38,21 @@ class Ports:
 Scenario = Callable[[Ports], Awaitable[Visit]]
 
 
+VISIT_SECONDS = 30
+
+
+async def visit(scenario: Scenario, ports: Ports) -> Visit:
+    """Let a client visit the honeypot, in time.
+
+    Again if asyncssh (2.24) trips over a channel that is closed in the packet that opened it:
+    then it raises AttributeError and may lose the connection.
+    """
+    for _ in range(5):
+        with contextlib.suppress(AttributeError, asyncssh.ConnectionLost):
+            return await asyncio.wait_for(scenario(ports), VISIT_SECONDS)
+    return await scenario(ports)
+
+
 @contextlib.asynccontextmanager
 async def ssh(
     ports: Ports, **options: Any

@@ -78,12 +78,14 @@ def test_the_demo_shows_each_summary_and_stops_both(
     """It says how to connect, prints what a client did, and ends with Cowrie on Ctrl-C."""
     demo = Demo(environment, tmp_path / "state", *options(ports))
     assert str(ports.ssh) in demo.wait_for("ssh -p")
-    asyncio.run(attackers.ssh_exec(ports))
+    asyncio.run(attackers.visit(attackers.ssh_no_login, ports))
+    assert "no login" in demo.wait_for("127.0.0.1 ssh")
+    asyncio.run(attackers.ssh_shell(ports))
     line = demo.wait_for("root@127.0.0.1 ssh")
-    assert "1 command, last: uname -a" in line
+    assert "4 commands, last: exit" in line
     demo.process.send_signal(end)
     assert demo.process.wait(20) == 0
-    demo.wait_for("1 summary in")
+    demo.wait_for("2 summaries in")
     with socket.socket() as probe:  # nothing is left behind
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((attackers.HOST, ports.ssh))

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.cowrie
 
 EVENTS = Path("var/log/cowrie/cowrie.json")
 IDLE_SECONDS = 3
-VISIT_SECONDS = 30
 PLUGIN = "[output_sessionstats]\nenabled = true\nlogfile = ${honeypot:log_path}/sessionstats.json"
 
 
@@ -81,12 +80,8 @@ class Honeypot:
 
 
 def go(scenario: Scenario, honeypot: Honeypot) -> Visit:
-    """Let a client visit the honeypot, in time."""
-
-    async def in_time() -> Visit:
-        return await asyncio.wait_for(scenario(honeypot.ports), VISIT_SECONDS)
-
-    return asyncio.run(in_time())
+    """Let a client visit the honeypot."""
+    return asyncio.run(attackers.visit(scenario, honeypot.ports))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +158,10 @@ def test_two_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:
 
     async def both() -> list[Visit]:
         return await asyncio.gather(
-            *(SCENARIOS[name](honeypot.ports) for name in ("ssh_shell", "ssh_exec", "telnet_shell"))
+            *(
+                attackers.visit(SCENARIOS[name], honeypot.ports)
+                for name in ("ssh_shell", "ssh_exec", "telnet_shell")
+            )
         )
 
     for visit in asyncio.run(both()):
