@@ -56,15 +56,23 @@ class DistinctTexts:
     is 1.04 / sqrt(256) = 6.5 % of what it counts. At most about 0.9 KiB.
     """
 
-    # Sorted 64-bit hashes. Python's own: keyed per process, so that nobody can send texts that
-    # collide, and only compared with one another, so that the key does not show in the count.
+    # 64-bit hashes. Python's own: keyed per process, so that nobody can send texts that collide,
+    # and only compared with one another, so that the key does not show in the count. As they come
+    # while they are few, since most sessions end before it pays to sort them; then sorted.
     _exact: array[int] = field(factory=lambda: array("q"), init=False)
+    _sorted: bool = field(default=False, init=False)
     _registers: bytearray | None = field(default=None, init=False)
 
     def add(self, text: str) -> None:
         """Count ``text`` unless it was counted before."""
         exact = self._exact
         value = hash(text)
+        if not self._sorted:
+            exact.append(value)
+            if len(exact) == DISTINCT_EXACT:
+                self._exact = array("q", sorted(set(exact)))
+                self._sorted = True
+            return
         place = bisect_left(exact, value)
         if place < len(exact) and exact[place] == value:
             return
@@ -82,7 +90,7 @@ class DistinctTexts:
     def count(self) -> int:
         """Return the number of different texts."""
         if self._registers is None:
-            return len(self._exact)
+            return len(set(self._exact))
         alpha = 0.7213 / (1 + 1.079 / _REGISTERS)
         estimate = alpha * _REGISTERS**2 / sum(2.0**-rank for rank in self._registers)
         empty = self._registers.count(0)
@@ -97,7 +105,8 @@ class Gaps:
 
     The coefficient of variation is exact at every size (Welford 1962). The median is exact up to
     ``GAPS_EXACT`` gaps; beyond, it comes from a histogram with logarithmic buckets (Masson, Rim
-    and Lee, "DDSketch", VLDB 2019) and is within 5 %. At most about 0.8 KiB.
+    and Lee, "DDSketch", VLDB 2019) and is within 5 %, or 10 µs for anything shorter. At most about
+    0.8 KiB.
     """
 
     _exact: array[float] = field(factory=lambda: array("d"), init=False)

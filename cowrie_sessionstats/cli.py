@@ -28,8 +28,8 @@ def main() -> None:
 def demo(folder: Path | None, ssh_port: int, telnet_port: int) -> None:
     """Run a Cowrie on loopback and show each summary as it is written.
 
-    FOLDER is Cowrie's state folder, made if it is not there; without one, a temporary folder is
-    made, and deleted at the end. Ctrl-C stops both.
+    FOLDER becomes the demo's state folder: a new or empty one, or that of an earlier demo; without
+    one, a temporary folder is made, and deleted at the end. Ctrl-C stops both.
     """
     from cowrie_sessionstats.demo import run  # noqa: PLC0415 - only this command needs it
     from cowrie_sessionstats.launch import LaunchError  # noqa: PLC0415
@@ -39,8 +39,10 @@ def demo(folder: Path | None, ssh_port: int, telnet_port: int) -> None:
     click.echo(f"State folder: {where}" + (" (deleted at the end)" if temporary else ""))
     try:
         run(where, ssh_port, telnet_port, click.echo)
-    except (LaunchError, OSError) as error:
+    except LaunchError as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot use {where}: {error}. Name another folder") from None
     finally:
         if temporary:
             shutil.rmtree(where, ignore_errors=True)

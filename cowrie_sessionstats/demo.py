@@ -26,14 +26,18 @@ def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None
 
     Raises LaunchError, with what to do, if Cowrie cannot be run or ends by itself.
     """
+    if ssh_port == telnet_port:
+        raise LaunchError(f"SSH and Telnet cannot both have port {ssh_port}: change one of them")
     for port, option in ((ssh_port, "--ssh-port"), (telnet_port, "--telnet-port")):
         _check_free(port, option)
+    _check_ours(folder)
     installation = Installation(Path(sys.executable).parent)
-    installation.init(folder)
-    _configure(folder, ssh_port, telnet_port)
-    signal.signal(signal.SIGTERM, _interrupt)
-    say("Starting Cowrie ...")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # also when the terminal is closed
+        signal.signal(number, _interrupt)
     try:
+        _configure(folder, ssh_port, telnet_port)
+        installation.init(folder)
+        say("Starting Cowrie ...")
         cowrie = installation.start(folder)
     except KeyboardInterrupt:
         return
@@ -56,7 +60,7 @@ def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None
     for record in summaries.read():
         say(describe(record))
     noun = "summary" if summaries.count == 1 else "summaries"
-    say(f"{summaries.count} {noun} in {folder / SUMMARIES}")
+    say(f"{summaries.count} {noun} were written to {folder / SUMMARIES}")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -75,11 +79,23 @@ def _check_free(port: int, option: str) -> None:
             ) from None
 
 
+def _check_ours(folder: Path) -> None:
+    """Raise LaunchError if the folder holds anything but an earlier demo: it may be a sensor."""
+    if not folder.exists():
+        return
+    config = folder / "cowrie.cfg"
+    ours = config.is_file() and config.read_text(errors="replace").startswith(_MARK)
+    if not ours and any(folder.iterdir()):
+        raise LaunchError(
+            f"{folder} is neither empty nor an earlier demo's, and was left as it is: "
+            "name another folder"
+        )
+
+
 def _configure(folder: Path, ssh_port: int, telnet_port: int) -> None:
     """Write ``cowrie.cfg``, which Cowrie reads after ``etc/cowrie.cfg``."""
+    (folder / "etc").mkdir(parents=True, exist_ok=True)
     path = folder / "cowrie.cfg"
-    if path.exists() and not path.read_text(errors="replace").startswith(_MARK):
-        raise LaunchError(f"{path} is not the demo's: name another folder")
     users = folder / "etc/userdb.txt"
     if not users.exists():  # Cowrie's own list refuses a few passwords
         users.write_text("root:x:*\n")

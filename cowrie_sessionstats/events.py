@@ -48,7 +48,7 @@ class Endpoints:
 # ---------------------------------------------------------------- fields
 
 
-def text(raw: RawEvent, key: str) -> str | None:
+def _text(raw: RawEvent, key: str) -> str | None:
     """Return the text under ``key``; None if it is absent or no text."""
     value = raw.get(key)
     return value if isinstance(value, str) else None
@@ -56,7 +56,7 @@ def text(raw: RawEvent, key: str) -> str | None:
 
 def _name(raw: RawEvent, key: str) -> str | None:
     """Return a text that names something: not empty."""
-    return text(raw, key) or None
+    return _text(raw, key) or None
 
 
 def _whole(raw: RawEvent, key: str) -> int | None:
@@ -144,11 +144,6 @@ def is_late(raw: RawEvent) -> bool:
     return raw.get("late") is True
 
 
-def is_connect(raw: RawEvent) -> bool:
-    """Return whether the event begins a session."""
-    return raw.get("eventid") == "cowrie.session.connect"
-
-
 def endpoints(raw: RawEvent) -> Endpoints:
     """Return what the event says of the session's identity and addresses.
 
@@ -157,7 +152,7 @@ def endpoints(raw: RawEvent) -> Endpoints:
     ``src_port`` in older ones), and those are the attacker's words; ``src_ip`` is the client's in
     it as everywhere, for Cowrie sets that itself.
     """
-    eventid = text(raw, "eventid") or ""
+    eventid = _text(raw, "eventid") or ""
     foreign = eventid.startswith(("cowrie.direct-tcpip.", "cowrie.tunnelproxy-tcpip."))
     return Endpoints(
         uuid=_name(raw, "uuid"),
@@ -178,7 +173,7 @@ def _protocol(raw: RawEvent, eventid: str) -> str | None:
     named = _name(raw, "protocol")
     if named in ("ssh", "telnet"):
         return named
-    system = (text(raw, "system") or "")[:ID_LIMIT].lower()
+    system = (_text(raw, "system") or "")[:ID_LIMIT].lower()
     if "telnet" in system or eventid.startswith("cowrie.telnet."):
         return "telnet"
     if "ssh" in system or eventid in ("cowrie.client.version", "cowrie.client.kex"):
@@ -242,7 +237,7 @@ def _login(raw: RawEvent) -> activity.Login:
     neither is the SSH method ``none``.
     """
     fingerprint = _name(raw, "fingerprint")
-    password = text(raw, "password")
+    password = _text(raw, "password")
     auth: activity.Auth
     if fingerprint is not None or "key" in raw:
         auth = "publickey"
@@ -254,7 +249,7 @@ def _login(raw: RawEvent) -> activity.Login:
         tick=tick(raw),
         succeeded=raw["eventid"] == "cowrie.login.success",
         auth=auth,
-        username=text(raw, "username"),
+        username=_text(raw, "username"),
         password=password,
         key_fingerprint=fingerprint,
     )
@@ -295,7 +290,7 @@ def _command(raw: RawEvent) -> activity.Command | activity.Input:
     if "realm" in raw:
         return _COMMAND_INPUT
     line = raw.get("input")
-    return activity.Command(tick(raw), line if isinstance(line, str) else None)
+    return activity.Command(tick(raw), line if line.__class__ is str else None)
 
 
 def _command_success(raw: RawEvent) -> activity.Input | activity.CommandOther:
@@ -322,7 +317,7 @@ _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
 def _sha256(raw: RawEvent) -> str | None:
-    shasum = text(raw, "shasum")
+    shasum = _text(raw, "shasum")
     return shasum.lower() if shasum is not None and _SHA256.fullmatch(shasum) else None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from importlib.metadata import files
 from pathlib import Path
 from typing import Final
 
 _NAME: Final = "sessionstats.py"
+_INSTALLED: Final = f"cowrie/output/{_NAME}"
 _FOLDERS: Final = ("src/cowrie/output", "cowrie/output")
 """Where a checkout has its outputs, and the folder of the package itself."""
 
@@ -22,7 +23,7 @@ def install(checkout: Path) -> str:
     """
     folder = _outputs(checkout)
     target = folder / _NAME
-    ours = files("cowrie_sessionstats").joinpath("_cowrie_output.py").read_bytes()
+    ours = _ours()
     try:
         before = target.read_bytes() if target.exists() else None
         if before == ours:
@@ -41,6 +42,16 @@ def install(checkout: Path) -> str:
         f"{done} {target}\n"
         "Now enable it: [output_sessionstats] with enabled = true in cowrie.cfg. The environment "
         "that runs this Cowrie needs cowrie-sessionstats installed, too"
+    )
+
+
+def _ours() -> bytes:
+    """Return the file as pip put it where a Cowrie from pip would find it."""
+    for path in files("cowrie-sessionstats") or ():
+        if path.as_posix() == _INSTALLED:
+            return path.read_binary()
+    raise InstallError(
+        f"this installation has no {_INSTALLED}: install cowrie-sessionstats with pip again"
     )
 
 

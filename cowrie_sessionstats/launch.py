@@ -33,7 +33,8 @@ class Installation:
     """An environment that has Cowrie: the folder with its ``cowrie`` and ``twistd``."""
 
     bin: Path
-    _prefix: list[str] = field(init=False)
+    prefix: list[str] = field(init=False)
+    """What goes before a command of Cowrie so that it does not run as root."""
 
     def __attrs_post_init__(self) -> None:
         """Raise LaunchError unless Cowrie is there and may run."""
@@ -43,7 +44,7 @@ class Installation:
                     f"there is no {name} in {self.bin}: install Cowrie into the same environment "
                     f"({self.bin / 'pip'} install cowrie)"
                 )
-        self._prefix = _unprivileged()
+        self.prefix = _unprivileged()
 
     def init(self, folder: Path) -> None:
         """Make ``folder`` a state folder of Cowrie unless it is one."""
@@ -51,7 +52,7 @@ class Installation:
         if (folder / "etc/cowrie.cfg").exists():
             return
         done = subprocess.run(  # noqa: S603 - a program of the environment we run in
-            [*self._prefix, str(self.bin / "cowrie"), "init"],
+            [*self.prefix, str(self.bin / "cowrie"), "init"],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -67,7 +68,7 @@ class Installation:
         log.parent.mkdir(parents=True, exist_ok=True)
         before = log.stat() if log.exists() else None
         command = [
-            *self._prefix,
+            *self.prefix,
             str(self.bin / "twistd"),
             *("--nodaemon", "--umask=0022", "--pidfile="),
             *("--logger", "cowrie.python.logfile.logger", "cowrie"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from configparser import ConfigParser, InterpolationError
 from pathlib import Path
@@ -12,6 +13,9 @@ from attrs import frozen
 from cowrie_sessionstats.sessions import MAX_SESSIONS
 
 SECTION: Final = "output_sessionstats"
+MOST_SESSIONS: Final = 1_000_000
+"""Largest ``max_sessions``: 4 GB of counters, far beyond what one Cowrie process can hold open."""
+
 _DEFAULT_LOGFILE: Final = "sessionstats.json"
 _SHOWN: Final = 80  # characters of a bad value in the message
 
@@ -94,14 +98,18 @@ def _check_sections(config: ConfigParser) -> None:
 
 
 def _check_own(config: ConfigParser, logfile: Path) -> None:
-    """Refuse a log that another output of Cowrie writes, too."""
+    """Refuse a log that Cowrie or another of its outputs writes, too."""
+    taken = {"[honeypot] log_path": _folder(config) / "cowrie.log"}
     for section in config.sections():
         if section.startswith("output_") and section != SECTION:
             other = _value(config, "logfile", section)
-            if other and Path(other).absolute() == logfile:
-                raise OptionError(
-                    "logfile", str(logfile), f"[{section}] writes to that file. Name another"
-                )
+            if other:
+                taken[f"[{section}] logfile"] = Path(other)
+    for writer, path in taken.items():
+        if os.path.abspath(path) == os.path.abspath(logfile):  # noqa: PTH100 - takes out ".."
+            raise OptionError(
+                "logfile", str(logfile), f"is written by Cowrie already ({writer}). Name another"
+            )
 
 
 _VARIABLE: Final = f"COWRIE_{SECTION}_".upper()
@@ -141,21 +149,24 @@ def _number(config: ConfigParser, name: str, default: int) -> int:
     value = _value(config, name)
     if value is None:
         return default
-    if not (value.isascii() and value.isdecimal() and len(value) <= len("1000000000")):
-        number = 0
-    else:
+    # The length is looked at first: int() refuses thousands of digits with an error of its own.
+    if value.isascii() and value.isdecimal() and len(value) <= len(str(MOST_SESSIONS)):
         number = int(value)
-    if number < 1:
-        raise OptionError(
-            name, value, f"has to be a whole number from 1 on. The default is {default}"
-        )
-    return number
+        if 1 <= number <= MOST_SESSIONS:
+            return number
+    raise OptionError(
+        name, value, f"has to be a whole number from 1 to {MOST_SESSIONS}. The default is {default}"
+    )
+
+
+def _folder(config: ConfigParser) -> Path:
+    return Path(_value(config, "log_path", "honeypot") or ".")
 
 
 def _path(config: ConfigParser) -> Path:
     value = _value(config, "logfile")
     if value is None:
-        return (Path(_value(config, "log_path", "honeypot") or ".") / _DEFAULT_LOGFILE).absolute()
+        return (_folder(config) / _DEFAULT_LOGFILE).absolute()
     if not value or "\0" in value:
         raise OptionError("logfile", value, "names no file. Correct it or remove the line")
     return Path(value).absolute()

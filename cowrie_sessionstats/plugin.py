@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
 from cowrie_sessionstats.options import OptionError, Options, read_options
-from cowrie_sessionstats.outputs import Destination
+from cowrie_sessionstats.outputs import STOP_SECONDS, Destination
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination, check_writable
 from cowrie_sessionstats.outputs.pipeline import PipelineDestination
 from cowrie_sessionstats.sessions import Sessions
@@ -86,9 +86,15 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         self._reports = task.LoopingCall(self._report)
         self._reports.clock = self._reactor
         self._reports.start(REPORT_SECONDS, now=False)
+        targets = [str(options.logfile)] if options.log else []
+        targets += ["Cowrie's other outputs"] if options.pipeline else []
+        _log.info(
+            "sessionstats is on: records go to {targets}",
+            targets=" and to ".join(targets) or "nobody (log and pipeline are off)",
+        )
 
     def stop(self) -> None:
-        """Let go of everything, where that is what Cowrie means by it (see ``start``)."""
+        """Finish, where Cowrie calls this at the very end; before that, only hand out records."""
         if hasattr(self, "dispatcher"):
             self._finish()
         elif self._sessions is not None:
@@ -155,6 +161,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         self._flush()
         for destination in self._destinations:
             destination.stop()
+        self._worker.stop(STOP_SECONDS)
         if self._reports.running:
             self._reports.stop()
         self._report()
@@ -209,8 +216,8 @@ def _check_log(options: Options) -> None:
         raise OptionError(
             "logfile",
             str(options.logfile),
-            f"cannot be written: {error.strerror}. Make its folder, give Cowrie's user the right "
-            "to write there, or name another file",
+            f"cannot be written: {error.strerror}. It has to be a file in a folder that exists "
+            "and that Cowrie's user may write to",
         ) from None
 
 

@@ -206,12 +206,12 @@ class Sessions:
             if session.late_events != session.revised_at:
                 self._revise(session)
 
-    def finish(self, *, open_sessions: bool = True) -> None:
+    def finish(self) -> None:
         """Emit what is left: open sessions (``partial: "open"``), and revisions not yet out.
 
         If ``emit`` raises, the session at hand is lost and another call goes on with the next.
         """
-        while open_sessions and self._open:
+        while self._open:
             key, session = self._open.popitem(last=False)
             self._close(key, session, "open")
         for key in list(self._recent):

@@ -92,7 +92,7 @@ class Summary:
     first_command_after: float | None = _key("seconds from the login to the first command")
     quiet_before_close: float | None = _key("seconds from the last command to the end")
     gap_median: float | None = _key(
-        "median seconds between commands: exact to 64 gaps, then within 5 %"
+        "median seconds between commands: exact to 64 gaps, then within 5 %, and 0.00001 at least"
     )
     gap_cv: float | None = _key(
         "their standard deviation / mean (from two gaps on): near 0 is a machine's beat"
@@ -128,7 +128,7 @@ class Summary:
 KEYS: Final[tuple[str, ...]] = tuple(
     field.name for field in attrs.fields(Summary) if "internal" not in field.metadata
 )
-_LISTS: Final = ("files", "urls", "forward_targets", "ttylogs")
+_LISTS: Final = ("files", "urls", "forward_targets", "ttylogs", "truncated")
 
 
 def summary_of(session: Session) -> Summary:
@@ -221,7 +221,7 @@ def _truncated(session: Session) -> tuple[str, ...] | None:
         cut.add("first_command")
     if lines.last is not None and len(lines.last) > TEXT_LIMIT:
         cut.add("last_command")
-    for name in _LISTS:
+    for name in ("files", "urls", "forward_targets", "ttylogs"):
         texts = getattr(session, name)
         if texts is not None and texts.cut:
             cut.add(name)
@@ -278,11 +278,16 @@ def printable(text: str, limit: int) -> str:
 
 def record(summary: Summary) -> dict[str, Any]:
     """Return the record as a flat dictionary for JSON: keys in order, unknown ones left out."""
-    values = zip(KEYS, _values(summary), strict=True)
+    known = _known(summary)
+    for key in _LISTS:
+        if key in known:
+            known[key] = list(known[key])
+    return known
+
+
+def _known(summary: Summary) -> dict[str, Any]:
     return {
-        key: list(value) if value.__class__ is tuple else value
-        for key, value in values
-        if value is not None
+        key: value for key, value in zip(KEYS, _values(summary), strict=True) if value is not None
     }
 
 
@@ -292,7 +297,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 def to_json(summary: Summary) -> str:
     """Return the record as one line of JSON, ASCII only, without the newline."""
-    return _encode(record(summary))
+    return _encode(_known(summary))
 
 
 # ---------------------------------------------------------------- schema

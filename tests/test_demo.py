@@ -21,6 +21,8 @@ from cowrie_sessionstats.demo import describe
 
 pytestmark = pytest.mark.cowrie
 
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
 
 class Demo:
     """A running demo and the lines that it printed."""
@@ -71,7 +73,9 @@ def options(ports: Ports) -> tuple[str, ...]:
     return "--ssh-port", str(ports.ssh), "--telnet-port", str(ports.telnet)
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name
+)
 def test_the_demo_shows_each_summary_and_stops_both(
     environment: Environment, ports: Ports, tmp_path: Path, end: signal.Signals
 ) -> None:
@@ -85,7 +89,7 @@ def test_the_demo_shows_each_summary_and_stops_both(
     assert "4 commands, last: exit" in line
     demo.process.send_signal(end)
     assert demo.process.wait(20) == 0
-    demo.wait_for("2 summaries in")
+    demo.wait_for("2 summaries were written")
     with socket.socket() as probe:  # nothing is left behind
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((attackers.HOST, ports.ssh))
@@ -99,6 +103,18 @@ def test_a_port_in_use_is_said_with_the_remedy(environment: Environment, ports: 
         demo = Demo(environment, *options(ports))
         assert demo.process.wait(20) == 1
     assert "--ssh-port" in demo.wait_for(str(ports.ssh))
+
+
+def test_a_folder_of_somebody_else_is_left_as_it_is(
+    environment: Environment, ports: Ports, tmp_path: Path
+) -> None:
+    """A sensor's state folder is no place for a demo, which would change its configuration."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/cowrie.cfg").write_text("[ssh]\n")
+    demo = Demo(environment, tmp_path, *options(ports))
+    assert demo.process.wait(20) == 1
+    assert str(tmp_path) in demo.wait_for("name another folder")
+    assert [path.name for path in tmp_path.rglob("*")] == ["etc", "cowrie.cfg"]
 
 
 def test_an_environment_without_cowrie_says_how_to_get_it(

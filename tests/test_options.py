@@ -52,7 +52,7 @@ def test_every_option_is_read() -> None:
     assert not options.keep_passwords
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "many", "", "1.5", "1" * 30, "٣", "1_000"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "", "1.5", "1" * 30, "٣", "1_000", "1000001"])
 def test_numbers_that_are_none_are_refused(value: str) -> None:
     """The error names section, option, value and what it has to be."""
     with pytest.raises(OptionError, match="max_sessions") as caught:
@@ -107,6 +107,8 @@ def test_the_file_of_another_output_is_refused() -> None:
     ours = f"[{SECTION}]\nlogfile = var/log/cowrie/cowrie.json"
     with pytest.raises(OptionError, match="output_jsonlog"):
         read_options(config(other + ours))
+    with pytest.raises(OptionError, match="log_path"):
+        read_options(config(f"[{SECTION}]\nlogfile = var/../var/log/cowrie/cowrie.log"))
 
 
 def test_a_section_that_loads_the_plugin_twice_is_refused() -> None:

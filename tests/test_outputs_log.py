@@ -191,7 +191,7 @@ def test_a_pipe_nobody_reads_is_refused_at_the_start(tmp_path: Path) -> None:
 
 def dated(tmp_path: Path, clock: Clock) -> Callable[[bytes], None]:
     """Return a function that appends a line to a log that is rotated daily."""
-    file = LineFile(tmp_path / "s.json", daily=True, localtime=clock.localtime, clock=clock)
+    file = LineFile(tmp_path / "s.json", daily=True, localtime=clock.localtime)
 
     def append(line: bytes) -> None:
         file.append(line)
@@ -285,7 +285,7 @@ def test_the_log_can_be_read_by_its_group_whatever_the_umask(tmp_path: Path) -> 
 
 
 def test_a_log_moved_or_deleted_by_others_is_made_anew(tmp_path: Path) -> None:
-    """By logrotate or somebody short of space: within a second the log is a new file."""
+    """By logrotate or somebody short of space: the next record is in a new file."""
     clock = Clock()
     append = dated(tmp_path, clock)
     append(b"1\n")

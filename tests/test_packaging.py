@@ -45,3 +45,16 @@ def test_the_wheel_carries_the_file_that_cowrie_looks_for(wheel: Path) -> None:
     assert sorted(r.split(">=")[0] for r in required) == ["attrs", "click", "msgpack", "twisted"]
     assert all("<" not in r and "==" not in r for r in required)
     assert "License-Expression: BSD-3-Clause" in described
+
+
+@pytest.mark.cowrie
+def test_the_installed_command_serves_a_checkout(environment: Environment, tmp_path: Path) -> None:
+    """``cowrie-sessionstats install`` of a real installation writes what the wheel carries."""
+    outputs = tmp_path / "src/cowrie/output"
+    outputs.mkdir(parents=True)
+    (outputs / "jsonlog.py").touch()
+    said = run(environment.bin / "cowrie-sessionstats", "install", tmp_path).stdout
+    assert f"wrote {outputs / 'sessionstats.py'}" in said
+    (installed,) = environment.bin.parent.glob("lib/python*/site-packages/cowrie/output")
+    ours = (installed / "sessionstats.py").read_bytes()
+    assert (outputs / "sessionstats.py").read_bytes() == ours

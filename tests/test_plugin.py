@@ -214,9 +214,9 @@ def test_counters_are_said_every_hour(
     plugin = Output()
     plugin.write(connect())
     clock.advance(3599)
-    assert said == []
+    assert said == [f"sessionstats is on: records go to {logfile} and to Cowrie's other outputs"]
     clock.advance(1)
-    assert said == [f"sessionstats: 1 open, {', '.join(f'0 {word}' for word in WORDS)}"]
+    assert said[1:] == [f"sessionstats: 1 open, {', '.join(f'0 {word}' for word in WORDS)}"]
     plugin.stop()
     assert "0 open, 1 written" in said[-1]
 

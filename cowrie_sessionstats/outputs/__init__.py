@@ -17,7 +17,7 @@ class Destination(Protocol):
         """Deliver at once what can be delivered without waiting: the reactor is shutting down."""
 
     def stop(self) -> None:
-        """Deliver the rest, for at most ``STOP_SECONDS``, and let go of everything."""
+        """Deliver the rest, for at most ``STOP_SECONDS``; nothing is written after that."""
 
 
 STOP_SECONDS = 2.0

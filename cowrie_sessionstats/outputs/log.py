@@ -21,10 +21,6 @@ MODE: Final = 0o664
 """As Cowrie creates its JSON log: forwarders read it as members of its group."""
 
 
-LOOK_SECONDS: Final = 1.0
-"""Seconds for which a file that was moved away may still be written to."""
-
-
 def check_writable(path: Path) -> None:
     """Raise OSError unless lines can be appended to ``path``; makes the file if there is none."""
     # Without waiting: opening a pipe that nobody reads would hold Cowrie's start for ever.
@@ -44,9 +40,6 @@ class LineFile:
     path: Path
     daily: bool
     localtime: Callable[[float | None], time.struct_time] = time.localtime
-    clock: Callable[[], float] = time.monotonic
-    """Returns seconds that only go forward."""
-    _next_look: float = field(default=0.0, init=False)
     _handle: int | None = field(default=None, init=False)
     _date: tuple[int, int, int] | None = field(default=None, init=False)
     _torn: bool = field(default=False, init=False)
@@ -79,13 +72,12 @@ class LineFile:
             os.close(handle)
 
     def _look_again(self) -> None:
-        """Close the file, once a second, if its path names another by now.
+        """Close the file if its path names another by now.
 
         Then logrotate moved it, or somebody deleted it to make room.
         """
-        if self._handle is None or self.clock() < self._next_look:
+        if self._handle is None:
             return
-        self._next_look = self.clock() + LOOK_SECONDS
         opened = os.fstat(self._handle)
         try:
             found = self.path.stat()
@@ -202,7 +194,8 @@ class LogDestination:
             self._failing = True
             trouble = (
                 f"[output_sessionstats] logfile = {self.file.path} cannot be written: {error}; "
-                "records go on to the other outputs: free the disk, or mend the file's rights"
+                "records go on to the other outputs. Free the disk, make the folder or mend its "
+                "rights; writing then goes on by itself"
             )
             self.in_reactor(lambda: self.complaints.complain(trouble))
         else:
