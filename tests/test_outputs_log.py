@@ -245,6 +245,19 @@ def test_a_log_that_is_gone_at_midnight_is_made_anew(tmp_path: Path) -> None:
     assert names(tmp_path) == {"s.json": b"2\n3\n"}
 
 
+def test_a_new_file_of_today_is_not_taken_for_yesterdays(tmp_path: Path) -> None:
+    """Where another program has rotated the log at midnight, we do not do it again."""
+    clock = Clock()
+    append = dated(tmp_path, clock)
+    append(b"1\n")
+    (tmp_path / "s.json").rename(tmp_path / "s.json.1")
+    clock.now += 86_400
+    (tmp_path / "s.json").write_bytes(b"header\n")
+    os.utime(tmp_path / "s.json", (clock.now, clock.now))
+    append(b"2\n")
+    assert names(tmp_path) == {"s.json.1": b"1\n", "s.json": b"header\n2\n"}
+
+
 def test_a_file_that_cannot_be_moved_is_written_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,9 +47,9 @@ class LineFile:
     def append(self, line: bytes) -> None:
         """Append ``line``, which ends in a newline; OSError if that failed and nothing is left."""
         self._look_again()
-        if self.daily and self._date is not None and self._today() != self._date:
-            self._rotate(self._date)
         handle = self._open() if self._handle is None else self._handle
+        if self.daily and self._date is not None and self._today() != self._date:
+            handle = self._rotate(self._date)
         if self._torn:
             line = b"\n" + line
         try:
