@@ -59,8 +59,7 @@ def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None
         cowrie.stop()
     for record in summaries.read():
         say(describe(record))
-    noun = "summary" if summaries.count == 1 else "summaries"
-    say(f"{summaries.count} {noun} were written to {folder / SUMMARIES}")
+    say(f"Summaries written to {folder / SUMMARIES}: {summaries.count}")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

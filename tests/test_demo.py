@@ -89,7 +89,7 @@ def test_the_demo_shows_each_summary_and_stops_both(
     assert "4 commands, last: exit" in line
     demo.process.send_signal(end)
     assert demo.process.wait(20) == 0
-    demo.wait_for("2 summaries were written")
+    assert demo.wait_for("Summaries written to").endswith(": 2\n")
     with socket.socket() as probe:  # nothing is left behind
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((attackers.HOST, ports.ssh))
