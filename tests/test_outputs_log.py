@@ -284,6 +284,23 @@ def test_a_line_that_a_crash_tore_is_ended(tmp_path: Path) -> None:
     assert (tmp_path / "s.json").read_bytes() == b'{"a": 1}\n{"a"\n{"a": 2}\n'
 
 
+def test_a_torn_line_in_a_file_that_cannot_be_moved_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where yesterday's file has to be written on."""
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    clock = Clock()
+    (tmp_path / "s.json").write_bytes(b'{"a"')
+    os.utime(tmp_path / "s.json", (clock.now, clock.now))
+    clock.now += 86_400
+    dated(tmp_path, clock)(b"2\n")
+    assert names(tmp_path) == {"s.json": b'{"a"\n2\n'}
+
+
 def test_the_log_can_be_read_by_its_group_whatever_the_umask(tmp_path: Path) -> None:
     """The mode is that of Cowrie's own logs; one that somebody chose for a file stays."""
     before = os.umask(0o077)

@@ -93,21 +93,25 @@ class LineFile:
             os.ftruncate(handle, os.fstat(handle).st_size - written)
 
     def _open(self) -> int:
+        """Open the file; one of another day is rotated first."""
+        handle, found = self._take()
+        if self.daily and self._date is not None and found.st_size:
+            date = self._day(found.st_mtime)
+            if date != self._date:
+                return self._rotate(date)
+        return handle
+
+    def _take(self) -> tuple[int, os.stat_result]:
+        """Open the file as it is; a new one gets Cowrie's mode, whatever the umask."""
         self._handle = handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
         found = os.fstat(handle)
-        self._torn = False
-        self._date = None
-        if not stat.S_ISREG(found.st_mode):
-            return handle
-        self._date = self._today()
-        if not found.st_size:
+        regular = stat.S_ISREG(found.st_mode)
+        if regular and not found.st_size:
             with contextlib.suppress(OSError):  # it may be another user's
-                os.fchmod(handle, MODE)  # whatever the umask, as Cowrie does
-        elif self.daily and self._day(found.st_mtime) != self._date:
-            return self._rotate(self._day(found.st_mtime))
-        else:
-            self._torn = not self._ends_whole()
-        return handle
+                os.fchmod(handle, MODE)
+        self._torn = regular and found.st_size > 0 and not self._ends_whole()
+        self._date = self._today() if regular else None
+        return handle, found
 
     def _ends_whole(self) -> bool:
         """Return whether the file ends with a line; so far as we may read it."""
@@ -129,12 +133,7 @@ class LineFile:
         if not old.exists():
             with contextlib.suppress(OSError):
                 self.path.rename(old)
-        self._handle = handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
-        with contextlib.suppress(OSError):
-            if not os.fstat(handle).st_size:
-                os.fchmod(handle, MODE)
-        self._date = self._today()
-        return handle
+        return self._take()[0]
 
     def _today(self) -> tuple[int, int, int]:
         return self._day(None)
