@@ -85,23 +85,25 @@ def _check_names(config: ConfigParser, environment: Mapping[str, str]) -> None:
 def _check_sections(config: ConfigParser) -> None:
     """Refuse a section for which Cowrie would load the plugin a second time."""
     for section in config.sections():
-        if section.startswith(f"{SECTION}_") and config.has_option(section, "enabled"):
-            value = config.get(section, "enabled", raw=True)
-            if value.lower() in _BOOLEANS and _BOOLEANS[value.lower()]:
-                raise OptionError(
-                    "enabled",
-                    value,
-                    "Cowrie loads the plugin once for each such section, and every session would "
-                    f"have two records. Remove it; [{SECTION}] is enough",
-                    section,
-                )
+        if section.startswith(f"{SECTION}_") and _is_enabled(config, section):
+            raise OptionError(
+                "enabled",
+                config.get(section, "enabled", raw=True),
+                "Cowrie loads the plugin once for each such section, and every session would "
+                f"have two records. Remove it; [{SECTION}] is enough",
+                section,
+            )
+
+
+def _is_enabled(config: ConfigParser, section: str) -> bool:
+    return _BOOLEANS.get((_value(config, "enabled", section) or "").lower(), False)
 
 
 def _check_own(config: ConfigParser, logfile: Path) -> None:
     """Refuse a log that Cowrie or another of its outputs writes, too."""
     taken = {"[honeypot] log_path": _folder(config) / "cowrie.log"}
     for section in config.sections():
-        if section.startswith("output_") and section != SECTION:
+        if section.startswith("output_") and section != SECTION and _is_enabled(config, section):
             other = _value(config, "logfile", section)
             if other:
                 taken[f"[{section}] logfile"] = Path(other)

@@ -103,10 +103,11 @@ def test_a_mistake_in_a_value_of_cowries_that_we_need_is_named() -> None:
 
 def test_the_file_of_another_output_is_refused() -> None:
     """Two outputs writing and rotating one file would lose lines."""
-    other = "[output_jsonlog]\nlogfile = ${honeypot:log_path}/cowrie.json\n"
+    other = "[output_jsonlog]\nenabled = true\nlogfile = ${honeypot:log_path}/cowrie.json\n"
     ours = f"[{SECTION}]\nlogfile = var/log/cowrie/cowrie.json"
     with pytest.raises(OptionError, match="output_jsonlog"):
         read_options(config(other + ours))
+    read_options(config(other.replace("true", "false") + ours))
     with pytest.raises(OptionError, match="log_path"):
         read_options(config(f"[{SECTION}]\nlogfile = var/../var/log/cowrie/cowrie.log"))
 
