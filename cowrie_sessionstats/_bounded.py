@@ -47,7 +47,7 @@ TEXT_LIMIT: Final = 1024
 """Characters a text of the record holds at most (the design's bound)."""
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class DistinctTexts:
     """How many different texts were added.
 
@@ -99,7 +99,7 @@ class DistinctTexts:
         return len(self._exact) + max(1, round(estimate))
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Gaps:
     """Median and spread of the times between events, in seconds.
 
@@ -178,7 +178,7 @@ def _middle(bucket: int) -> float:
     return float(_SHORTEST * 2 * _GAMMA**bucket / (_GAMMA + 1))
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class FirstTexts:
     """The first ``LIST_LIMIT`` different texts, each cut to ``TEXT_LIMIT`` characters."""
 

@@ -8,8 +8,14 @@ from configparser import ConfigParser, InterpolationError
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
+from cowrie_sessionstats.commands import (
+    Vocabulary,
+    VocabularyError,
+    default_vocabulary,
+    read_vocabulary,
+)
 from cowrie_sessionstats.sessions import MAX_SESSIONS
 
 SECTION: Final = "output_sessionstats"
@@ -40,9 +46,11 @@ class Options:
     pipeline: bool = True
     max_sessions: int = MAX_SESSIONS
     keep_passwords: bool = True
+    vocabulary: Vocabulary = field(factory=default_vocabulary)
+    """What is known of command lines, with what the operator adds."""
 
 
-KNOWN: Final = ("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords")
+KNOWN: Final = ("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords", "vocabulary")
 
 
 def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Options:
@@ -59,6 +67,7 @@ def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Option
         pipeline=_choice(config, "pipeline", _BOOLEANS, default=True),
         max_sessions=_number(config, "max_sessions", MAX_SESSIONS),
         keep_passwords=_choice(config, "passwords", {"keep": True, "drop": False}, default=True),
+        vocabulary=_vocabulary(config),
     )
     _check_own(config, options.logfile)
     return options
@@ -159,6 +168,18 @@ def _number(config: ConfigParser, name: str, default: int) -> int:
     raise OptionError(
         name, value, f"has to be a whole number from 1 to {MOST_SESSIONS}. The default is {default}"
     )
+
+
+def _vocabulary(config: ConfigParser) -> Vocabulary:
+    value = _value(config, "vocabulary")
+    if not value:
+        return default_vocabulary()
+    if "\0" in value:
+        raise OptionError("vocabulary", value, "names no file. Correct it or remove the line")
+    try:
+        return read_vocabulary(value)
+    except VocabularyError as error:
+        raise OptionError("vocabulary", value, f"{error}. Correct it or remove the line") from None
 
 
 def _folder(config: ConfigParser) -> Path:

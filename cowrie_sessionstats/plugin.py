@@ -75,6 +75,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             self._emit,
             max_sessions=options.max_sessions,
             keep_passwords=options.keep_passwords,
+            vocabulary=options.vocabulary,
         )
         self._finished = False
         # Cowrie 3.0.10 on calls stop() after everything, when its dispatcher delivers no more;

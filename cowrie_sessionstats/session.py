@@ -10,6 +10,7 @@ from attrs import define, field
 
 from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats._bounded import TEXT_LIMIT, DistinctTexts, FirstTexts, Gaps
+from cowrie_sessionstats.commands import Script, Templates
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Partial: TypeAlias = Literal["evicted", "joined_late", "open"]
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Commands:
     """What is counted over a session's command lines; made when the first one comes."""
 
@@ -25,6 +26,8 @@ class Commands:
     """The first line, cut as ``last`` is."""
     exact: _Hash = field(factory=sha256, init=False)
     """SHA-256 over each line and a newline."""
+    script: Script = field(factory=Script, init=False)
+    """The chain that the fingerprint is made of."""
     distinct: DistinctTexts = field(factory=DistinctTexts, init=False)
     gaps: Gaps = field(factory=Gaps, init=False)
     unreadable: bool = field(default=False, init=False)
@@ -37,7 +40,7 @@ class Commands:
     _micros: int = field(default=0, init=False)
     """The last tick in microseconds after ``_base``, the whole seconds of the first."""
 
-    def add(self, line: str | None, tick: float | None) -> None:
+    def add(self, line: str | None, tick: float | None, templates: Templates) -> None:
         """Take one command line."""
         if line is None:
             self.unreadable = True
@@ -46,6 +49,7 @@ class Commands:
             # A lone surrogate is no text, yet it can stand in a log; it hashes as its code point.
             self.exact.update((line + "\n").encode("utf-8", "surrogatepass"))
             self.distinct.add(line)
+            self.script.add(line, templates)
             self.last = line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT + 1]
         if tick is None:
             return
@@ -61,7 +65,7 @@ class Commands:
             self.gaps.add((now - before) / 1_000_000)
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Session:
     """One session's counters, in constant memory: at most 4 KiB, texts of usual length included.
 
@@ -79,6 +83,8 @@ class Session:
 
     sensor: str
     session: str
+    templates: Templates
+    """What makes templates of command lines, the same for all sessions."""
     keep_passwords: bool = True
 
     uuid: str | None = None
@@ -259,7 +265,7 @@ def _command(session: Session, event: activity.Command) -> None:
     session.commands += 1
     if session.lines is None:
         session.lines = Commands(None if event.line is None else event.line[: TEXT_LIMIT + 1])
-    session.lines.add(event.line, event.tick)
+    session.lines.add(event.line, event.tick, session.templates)
 
 
 def _command_failed(session: Session, _: activity.CommandFailed) -> None:
@@ -274,6 +280,8 @@ def _command_other(session: Session, _: activity.CommandOther) -> None:
 def _input(session: Session, event: activity.Input) -> None:
     session.inputs += 1
     session.command_events += event.command_event
+    if session.lines is not None:
+        session.lines.script.prompted()
 
 
 def _download(session: Session, event: activity.Download) -> None:

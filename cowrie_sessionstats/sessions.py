@@ -9,6 +9,7 @@ from typing import Final
 from attrs import define, field
 
 from cowrie_sessionstats import activity, events, timestamps
+from cowrie_sessionstats.commands import Templates, Vocabulary, default_vocabulary
 from cowrie_sessionstats.session import Partial, Session
 from cowrie_sessionstats.summary import Summary, summary_of
 
@@ -57,12 +58,17 @@ class Sessions:
     emit: Callable[[Summary], None]
     max_sessions: int = MAX_SESSIONS
     keep_passwords: bool = True
+    vocabulary: Vocabulary = field(factory=default_vocabulary)
     counters: Counters = field(factory=Counters, init=False)
+    _templates: Templates = field(init=False)
     # In order of their last event, and of their close with its time; the oldest first.
     _open: OrderedDict[events.SessionKey, Session] = field(factory=OrderedDict, init=False)
     _recent: OrderedDict[events.SessionKey, tuple[Session, float | None]] = field(
         factory=OrderedDict, init=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        self._templates = Templates(self.vocabulary)
 
     def __len__(self) -> int:
         """Return how many sessions are open."""
@@ -147,7 +153,7 @@ class Sessions:
             oldest, idle = self._open.popitem(last=False)
             self.counters.evicted += 1
             self._close(oldest, idle, "evicted")
-        session = Session(key[0], key[1], keep_passwords=self.keep_passwords)
+        session = Session(key[0], key[1], self._templates, keep_passwords=self.keep_passwords)
         session.first_stamp = events.stamp(raw)
         session.identify(events.endpoints(raw))
         self._open[key] = session

@@ -86,6 +86,10 @@ class Summary:
     )
     first_command: str | None = _key("the first command line")
     last_command: str | None = _key("the last command line")
+    last_command_template: str | None = _key(
+        "its template: what varies from victim to victim taken out (of the last line that is not "
+        "blank)"
+    )
 
     command_rate: float | None = _key("`commands` / `duration`, a second")
     command_rate_active: float | None = _key("`commands` / seconds from the first to the last")
@@ -100,6 +104,13 @@ class Summary:
 
     commands_sha256: str | None = _key(
         "SHA-256 over each command line and a newline; left out without a command"
+    )
+    fingerprint: str | None = _key(
+        "of the session's command lines: sessions of one script have the same; left out without a "
+        "command"
+    )
+    vocabulary: str | None = _key(
+        "first 12 hex digits of the SHA-256 of the operator's vocabulary; left out without one"
     )
 
     downloads: int = _key("files that reached the honeypot by a command", default=0)
@@ -171,6 +182,7 @@ def summary_of(session: Session) -> Summary:
         commands_distinct=lines.distinct.count(),
         first_command=_clipped(lines.first),
         last_command=_clipped(lines.last),
+        last_command_template=_clipped(lines.script.template),
         command_rate=_rate(session.commands, duration),
         command_rate_active=_rate(
             session.commands,
@@ -183,6 +195,10 @@ def summary_of(session: Session) -> Summary:
         commands_sha256=(
             None if session.lines is None or lines.unreadable else lines.exact.hexdigest()
         ),
+        fingerprint=(
+            None if session.lines is None or lines.unreadable else lines.script.fingerprint()
+        ),
+        vocabulary=session.templates.vocabulary.extension,
         downloads=session.downloads,
         uploads=session.uploads,
         files=_texts(session.files),
@@ -221,6 +237,9 @@ def _truncated(session: Session) -> tuple[str, ...] | None:
         cut.add("first_command")
     if lines.last is not None and len(lines.last) > TEXT_LIMIT:
         cut.add("last_command")
+    template = lines.script.template
+    if template is not None and len(template) > TEXT_LIMIT:
+        cut.add("last_command_template")
     for name in ("files", "urls", "forward_targets", "ttylogs"):
         texts = getattr(session, name)
         if texts is not None and texts.cut:

@@ -1,6 +1,7 @@
 """The record computed a second time, simply and with all events at hand.
 
-Shares nothing with the package: what both agree on is right, or wrong for two reasons.
+Shares nothing with the package but the templates of command lines: what both agree on is right,
+or wrong for two reasons.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from cowrie_sessionstats.commands import Script, Templates, default_vocabulary
 
 Event = dict[str, Any]
 
@@ -80,6 +83,7 @@ def expected(events: list[Event]) -> dict[str, Any]:
     if connect is None and closes:
         start = seconds(last) - told_duration(last)
     duration = told_duration(last) if closes else round(seconds(last) - start, 6)
+    template, found = fingerprint(events)
     known: dict[str, Any] = {
         "eventid": "cowrie.sessionstats.summary",
         "schema": 1,
@@ -114,6 +118,7 @@ def expected(events: list[Event]) -> dict[str, Any]:
         "commands_distinct": len(set(lines)),
         "first_command": lines[0][:1024] if lines else None,
         "last_command": lines[-1][:1024] if lines else None,
+        "last_command_template": template,
         "command_rate": len(lines) / duration if duration else None,
         "command_rate_active": (
             len(lines) / round(times[-1] - times[0], 6) if times and times[-1] > times[0] else None
@@ -133,6 +138,7 @@ def expected(events: list[Event]) -> dict[str, Any]:
             if lines
             else None
         ),
+        "fingerprint": found if lines else None,
         "downloads": len(downloads),
         "uploads": len(uploads),
         "files": distinct(e.get("shasum") for e in [e for e in events if e in downloads + uploads]),
@@ -149,6 +155,35 @@ def expected(events: list[Event]) -> dict[str, Any]:
     if connect and closes:
         known["late_events"] = len(events) - events.index(closes[0]) - 1
     return {key: value for key, value in known.items() if value is not None}
+
+
+def fingerprint(events: list[Event]) -> tuple[str | None, str]:
+    """Return the last template and the fingerprint, the chain worked out with all at hand.
+
+    Only the templates are the package's: SPECIFICATION.md, 5 says what is made of them.
+    """
+    script = Script()
+    templates: list[str] = []
+    for event in events:
+        name = event["eventid"]
+        if name == "cowrie.command.input" and not is_fed(event):
+            templates.append(script.add(event["input"], _TEMPLATES))
+        elif name == "cowrie.session.input" or (
+            name.startswith("cowrie.command.") and is_fed(event)
+        ):
+            script.prompted()
+    folded = [text for text, _ in itertools.groupby(filter(None, templates))]
+    link = hashlib.sha256(b"csf1").digest()
+    for text in folded:
+        link = hashlib.sha256(link + text.encode()).digest()
+    verbs = script.fingerprint().split("_")[2]
+    return (
+        folded[-1][:1024] if folded else None,
+        f"csf1_{len(folded)}_{verbs}_{link.hex()[:12]}",
+    )
+
+
+_TEMPLATES = Templates(default_vocabulary())
 
 
 def told_duration(close: Event) -> float:

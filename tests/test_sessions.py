@@ -73,6 +73,7 @@ def test_one_session_from_beginning_to_end() -> None:
         "commands_distinct": 2,
         "first_command": "uname -a",
         "last_command": "uname -a",
+        "last_command_template": "uname -a",
         "command_rate": 0.3,
         "command_rate_active": 0.75,
         "first_command_after": 1.0,
@@ -81,6 +82,7 @@ def test_one_session_from_beginning_to_end() -> None:
         "gap_cv": 0.5,
         # printf 'uname -a\nid\nuname -a\n' | sha256sum
         "commands_sha256": "372d63183d28b7b1a52ace80b3073167202f47bcf71b871c30758411cdaeaa57",
+        "fingerprint": "csf1_3_f3d97fe7c0eb_3b79310c58e1",
         "downloads": 2,
         "uploads": 1,
         "files": [SHA, "cd" * 32],

@@ -1,0 +1,178 @@
+"""A session's fingerprint: a chain over the templates of its command lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final
+
+from attrs import define, field
+
+from cowrie_sessionstats.commands._items import PLACEHOLDER
+from cowrie_sessionstats.commands.names import Names
+from cowrie_sessionstats.commands.templates import Plan, Templates
+from cowrie_sessionstats.commands.vocabulary import Prompt
+
+VERSION: Final = "csf1"
+"""What a fingerprint begins with."""
+DIGITS: Final = 12
+"""Hex digits of each part: 48 bits, at which a million sessions collide once in 500 cases."""
+ROOT: Final = sha256(VERSION.encode("ascii")).digest()
+"""Link 0 of both chains."""
+
+_KEPT: Final = 1024
+"""Characters up to which the last template is kept itself, to be compared; then its hash."""
+_PAYLOAD_LINE: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_PLACEHOLDER: Final = re.compile(PLACEHOLDER)
+_USER: Final = re.compile(r"[A-Za-z_][\w.-]{0,31}", re.ASCII)
+_FIRST_WORD: Final = re.compile(r"\s*([\w./+-]*)")
+
+
+@define(eq=False, weakref_slot=False)
+class Script:
+    """What a session has run so far: the links of two chains, and at most 64 names."""
+
+    links: bytes = field(default=ROOT + ROOT, init=False)
+    """The last link over the templates and the last over the programs, 32 bytes each."""
+    count: int = field(default=0, init=False)
+    """Templates, repeats in a row counted once."""
+    template: str | None = field(default=None, init=False)
+    """The last one, up to 1,024 characters and one that tells there are more."""
+    _last: str | bytes = field(default="", init=False)
+    _names: Names | None = field(default=None, init=False)
+    _prompts: tuple[Prompt, ...] = field(default=(), init=False)
+    _goes_on: str | None = field(default=None, init=False)
+
+    def add(self, line: str, templates: Templates) -> str:
+        """Take one command line and return its template; a blank line has none and counts not."""
+        if self._prompts or self._goes_on is not None or self._last == "<base64>":
+            plan = self._given_before(line, templates)
+        else:
+            plan = templates.plan(line)
+        if plan.constant:
+            template, programs = plan.plain, plan.programs
+        else:
+            self._prompts = plan.prompts
+            self._goes_on = plan.goes_on
+            template, programs = self._filled(plan)
+            template = templates.shared(template)
+        if len(template) <= _KEPT:
+            known: str | bytes = template
+        else:
+            known = sha256(_encoded(template)).digest()
+        if known != self._last and template:
+            self.template = template if len(template) <= _KEPT else template[: _KEPT + 1]
+            self._last = known
+            self.count += 1
+            links = self.links
+            self.links = (
+                sha256(links[:32] + _encoded(template)).digest()
+                + sha256(links[32:] + _encoded(programs)).digest()
+            )
+        return template
+
+    def prompted(self) -> None:
+        """Take note that the running program has had its input: what follows are commands."""
+        self._prompts = ()
+
+    def name(self, name: str) -> str | None:
+        """Return what stands for a name that the session has made; None if it has not."""
+        return None if self._names is None else self._names.placeholder(name)
+
+    def fingerprint(self) -> str:
+        """Return ``csf1_<n>_<verbs>_<templates>``."""
+        link, verbs = self.links[:32].hex(), self.links[32:].hex()
+        return f"{VERSION}_{self.count}_{verbs[:DIGITS]}_{link[:DIGITS]}"
+
+    def _given_before(self, line: str, templates: Templates) -> Plan:
+        """Return the plan of a line whose meaning depends on the lines before it."""
+        prompts, self._prompts = self._prompts, ()
+        goes_on, self._goes_on = self._goes_on, None
+        if prompts:
+            answer = _answer(line, prompts[0], templates)
+            if answer is not None:
+                self._prompts = prompts[1:]
+                templates.tell(line.strip(), "<secret>", "a line typed at a password prompt")
+                return answer
+        elif goes_on is not None:
+            if _continues(line, goes_on, templates):
+                return templates.plan(f"{goes_on}{line}")
+        elif _is_payload(line, templates):
+            templates.tell(line.strip(), "<base64>", "the end of the lines of base64 before it")
+            return _PAYLOAD
+        return templates.plan(line)
+
+    def _filled(self, plan: Plan) -> tuple[str, str]:
+        """Return the template and the programs, with the session's names in them."""
+        names = self._names
+        if names is None and (plan.makes or plan.binds):
+            names = self._names = Names()
+        template, programs = plan.plain, plan.programs
+        if names is not None:
+            if plan.makes or (plan.pieces and names.meet(plan.names)):
+                template = names.fill(plan.pieces)
+            if plan.verbs:
+                programs = names.verbs(plan.verbs)
+            for name in plan.binds:
+                names.bind(name)
+        if plan.chunk is not None and template != self._last:
+            # The last chunk of a payload can be short enough to be a word.
+            chunk = plan.chunk.plain
+            if names is not None and (plan.makes or names.meet(plan.chunk.names)):
+                chunk = names.fill(plan.chunk.pieces)
+            if chunk == self._last:
+                template = chunk
+        return template, programs
+
+
+_PAYLOAD: Final = Plan("<base64>")
+_SECRET: Final = Plan("<secret>")
+
+
+def _answer(line: str, prompt: Prompt, templates: Templates) -> Plan | None:
+    """Return what a line is at a password prompt; None if it is a command after all.
+
+    Cowrie's shell logs both alike. A password has no white space, and is no command's name.
+    """
+    text = line.strip()
+    if not text or any(map(str.isspace, text)) or text in templates.vocabulary.commands:
+        return None
+    if _PLACEHOLDER.search(text) is not None:
+        return None
+    user, colon, _ = text.partition(":")
+    if prompt == "login":
+        return Plan(f"{user}:<secret>") if colon and _USER.fullmatch(user) else _SECRET
+    return _SECRET
+
+
+def _continues(line: str, goes_on: str, templates: Templates) -> bool:
+    """Whether a line goes on with the quoted text that the line before did not end.
+
+    A shell would say so of every line up to the quote; Cowrie's runs each line by itself, and
+    whoever sends one stray quote must not hide what comes after it. So a line that begins with
+    a known command is a command, and one without the quote has to be a single word.
+    """
+    match = _FIRST_WORD.match(line)
+    if match is not None and match[1].rpartition("/")[2] in templates.vocabulary.commands:
+        return False
+    return goes_on[-1] in line or not any(map(str.isspace, line.strip()))
+
+
+def _is_payload(line: str, templates: Templates) -> bool:
+    """Whether a line can be the short end of the lines of base64 before it."""
+    text = line.strip()
+    return _PAYLOAD_LINE.fullmatch(text) is not None and text not in templates.vocabulary.commands
+
+
+def _encoded(text: str) -> bytes:
+    # A lone surrogate is no text, yet it can stand in a log; it hashes as its code point.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def fingerprint(lines: Iterable[str], templates: Templates) -> str:
+    """Return the fingerprint of a session's command lines."""
+    script = Script()
+    for line in lines:
+        script.add(line, templates)
+    return script.fingerprint()
