@@ -56,14 +56,21 @@ _CLOSING: Final = frozenset({"}", "done", "fi", "esac"})
 _RESERVED: Final = _OPENING | _CLOSING | {"!", "do", "then", "else", "elif", "time", "in"}
 ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=)(.*)", re.DOTALL)
 _HUMP: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_PASSES_ON: Final = frozenset({"cat", "tee", "head", "tail", "tr", "sed", "rev"})
+PADDED: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)")
+"""Base64 with its padding, which is no key and its value."""
+_PASSES_ON: Final = frozenset(
+    {"awk", "cat", "cut", "head", "rev", "sed", "sort", "tail", "tee", "tr", "uniq", "xargs"}
+)
 """Programs that write what they read, or nearly so."""
 
 
 def commands_of(  # noqa: C901, PLR0912  one branch for each kind of item
-    items: Sequence[Item], vocabulary: Vocabulary
+    items: Sequence[Item], vocabulary: Vocabulary, feed: Stdin | None = None
 ) -> list[Node]:
-    """Return the commands of a script, and what stands between them, in order."""
+    """Return the commands of a script, and what stands between them, in order.
+
+    ``feed`` is how what reads the script's output takes it.
+    """
     nodes: list[Node] = []
     command: Command | None = None
     awaiting: list[Command] = []
@@ -96,8 +103,8 @@ def commands_of(  # noqa: C901, PLR0912  one branch for each kind of item
     for node in nodes:
         if isinstance(node, Command):
             _analyse(node, vocabulary)
-    if len(nodes) > 1:
-        _feed(nodes)
+    if len(nodes) > 1 or feed is not None:
+        _feed(nodes, feed)
     return nodes
 
 
@@ -184,10 +191,10 @@ def _operands(command: Command, words: list[Word], vocabulary: Vocabulary) -> No
     operands: list[int] = []
     awaited: Role | None = None
     after: Role | None = None
-    options = True
+    options, sure = True, True
     for word in words:
         text = word if word.__class__ is str else beginning(word)
-        if awaited is not None:
+        if awaited is not None and (sure or text[:1] != "-"):
             arguments.append((word, awaited, ""))
             awaited = None
         elif options and text[:1] == "-" and word != "-":
@@ -196,6 +203,8 @@ def _operands(command: Command, words: list[Word], vocabulary: Vocabulary) -> No
                 arguments.append((word, "plain", ""))
                 continue
             awaited = _take_option(command, word, text, vocabulary)
+            # Of an option that is not known, a secret is only its argument if it can be one.
+            sure = arguments[-1][1] != "flag"
         elif program.assigns:
             kind: Kind = "assignment" if is_assignment(word) else "variable"
             arguments.append((word, kind, ""))
@@ -216,13 +225,13 @@ def _operands(command: Command, words: list[Word], vocabulary: Vocabulary) -> No
 def _take_option(command: Command, word: Word, text: str, vocabulary: Vocabulary) -> Role | None:
     """Take an option; return what the next word is if it is the option's argument."""
     program = command.program
-    if word is text and text in program.stdin_with:
+    if word is text and program.stdin_with and _reads_stdin(program, text):
         command.stdin = program.stdin
     role, attached = _option(program, text)
     if role is None:
         command.arguments.append((word, "flag", ""))
-        if text[:2] == "--" and word is text and "=" not in text:
-            return "secret" if says(text, vocabulary.secret_names) else None
+        if word is text and _LONG_OPTION.match(text) and says(text, vocabulary.secret_names):
+            return "secret"
         return None
     rest: list[Part] = [] if isinstance(word, str) else word.parts[1:]
     if attached:
@@ -237,6 +246,16 @@ def _take_option(command: Command, word: Word, text: str, vocabulary: Vocabulary
     return None
 
 
+def _reads_stdin(program: Program, text: str) -> bool:
+    """Whether an option, or one of several letters behind one dash, is among ``stdin_with``."""
+    if text in program.stdin_with:
+        return True
+    return text[:2] != "--" and any(f"-{letter}" in program.stdin_with for letter in text[1:])
+
+
+_LONG_OPTION: Final = re.compile(r"--(?!no-|skip-|ask-|disabled-)[^=]+\Z")
+
+
 def says(text: str, names: frozenset[str]) -> bool:
     """Whether the last word of an option or a key is one of ``names``."""
     humps = _HUMP.findall(text)
@@ -248,7 +267,11 @@ def says(text: str, names: frozenset[str]) -> bool:
 def is_assignment(word: Word) -> bool:
     """Whether a word is ``name=value``."""
     if isinstance(word, str):
-        return "=" in word and ASSIGNMENT.match(word) is not None
+        return (
+            "=" in word
+            and ASSIGNMENT.match(word) is not None
+            and (word[-1] != "=" or PADDED.fullmatch(word) is None)
+        )
     first, *rest = word.parts
     if isinstance(first, Forged):  # one of ours, in a template that is read again
         return first.text.startswith("<var") and bool(rest) and _starts_assignment(rest[0])
@@ -290,11 +313,10 @@ def _option(program: Program, text: str) -> tuple[Role | None, int]:
     return None, 0
 
 
-def _feed(nodes: Sequence[Node]) -> None:  # noqa: C901
+def _feed(nodes: Sequence[Node], enclosing: Stdin | None) -> None:  # noqa: C901
     """Tell each command what reads its output, from the right to the left."""
-    pending: Stdin | None = None
+    pending = enclosing
     around: list[Stdin | None] = []
-    enclosing: Stdin | None = None
     right: Command | None = None
     for node in reversed(nodes):
         if isinstance(node, Command):
@@ -321,3 +343,22 @@ def _feed(nodes: Sequence[Node]) -> None:  # noqa: C901
                 pending = enclosing
             else:
                 pending = enclosing
+    _feed_by_file([node for node in nodes if isinstance(node, Command)])
+
+
+def _feed_by_file(commands: Sequence[Command]) -> None:
+    """Tell a command that writes a file what a later one takes from it: a password, say."""
+    readers: dict[str, Stdin] = {}
+    for command in reversed(commands):
+        for element in command.elements:
+            if not isinstance(element, tuple) or element[1] is None:
+                continue
+            redirect, target = element[0], unquoted(element[1])
+            if redirect.text == "<" and command.stdin in ("secret", "login"):
+                readers[target] = command.stdin
+            elif ">" in redirect.text and command.feed is None and readers:
+                command.feed = readers.get(target)
+        if command.name == "cat" and command.feed in ("secret", "login"):
+            for word, kind, _ in command.arguments:
+                if kind == "value":
+                    readers[unquoted(word)] = command.feed

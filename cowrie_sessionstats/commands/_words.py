@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 from attrs import define, field
 
-from cowrie_sessionstats.commands._analysis import ASSIGNMENT, Kind, says
+from cowrie_sessionstats.commands._analysis import ASSIGNMENT, PADDED, Kind, says
 from cowrie_sessionstats.commands._items import (
     Compound,
     Forged,
@@ -34,7 +34,7 @@ from cowrie_sessionstats.commands.values import (
     is_ip4,
     is_ip6,
 )
-from cowrie_sessionstats.commands.vocabulary import KERNEL, Vocabulary
+from cowrie_sessionstats.commands.vocabulary import Stdin, Vocabulary
 
 PIECES: Final = 4096
 """Words and names in a line that are looked at, those inside quotes included."""
@@ -69,7 +69,7 @@ class Words(ABC):
     left: int = field(default=PIECES, init=False)
 
     @abstractmethod
-    def script(self, items: Sequence[Item]) -> list[Piece]:
+    def script(self, items: Sequence[Item], feed: Stdin | None = None) -> list[Piece]:
         """Return the template of a script inside the line."""
 
     def show(self, word: Word, kind: Kind) -> Sequence[Piece]:
@@ -105,7 +105,7 @@ class Words(ABC):
                 if part.closed:
                     shown.append(part.quote[-1])
             elif isinstance(part, Substitution):
-                shown += self._substitution(part)
+                shown += self.substitution(part)
             elif isinstance(part, Forged):
                 shown.append("\\" + part.text)
             else:
@@ -119,7 +119,7 @@ class Words(ABC):
         first = word if isinstance(word, str) else word.parts[0]
         if isinstance(first, str) and "=" in first:
             key = _KEY.match(first)
-            if key is not None:
+            if key is not None and not (first[-1] == "=" and PADDED.fullmatch(first)):
                 parts = [] if isinstance(word, str) else word.parts[1:]
                 if key[2]:
                     parts = [key[2], *parts]
@@ -135,6 +135,8 @@ class Words(ABC):
             return [*self._head(head), *self._secret(value)]
         if says(head, self.vocabulary.port_names):
             return [*self._head(head), *self._port(value)]
+        if head.strip("-=").lower() in self.vocabulary.made_names:
+            return [*self._head(head), *self.made(value)]
         return [*self._head(head), *self.as_it_stands(value)]
 
     def _head(self, head: str) -> Sequence[Piece]:
@@ -171,7 +173,7 @@ class Words(ABC):
             elif isinstance(part, Forged):
                 pieces.append("\\" + part.text)
             else:
-                pieces += self._substitution(part)
+                pieces += self.substitution(part)
         return pieces
 
     def _parameter(self, text: str) -> list[Piece]:
@@ -185,8 +187,8 @@ class Words(ABC):
             return name
         return Name("$" + name, self.values.fallback(name), made)
 
-    def _substitution(self, part: Substitution) -> list[Piece]:
-        inner = self.script(part.items)
+    def substitution(self, part: Substitution, feed: Stdin | None = None) -> list[Piece]:
+        inner = self.script(part.items, feed)
         if part.opening == "$(" and inner and str(inner[0])[:1] == "(":
             inner.insert(0, " ")  # else it would be arithmetic
         closing = "" if not part.closed else "`" if part.opening == "`" else ")"
@@ -197,6 +199,10 @@ class Words(ABC):
             # A file of that name may be the session's, the command of that name is not.
             self.verbs.append(word)
             return [word]
+        if isinstance(word, str) and word.isalpha() and word.islower():
+            name_piece = Name(word, word)  # small letters alone are a name that somebody chose
+            self.verbs.append(name_piece)
+            return [name_piece]
         pieces = self.as_it_stands(word)
         name = unquoted(word).rpartition("/")[2]
         if name in self.vocabulary.commands:
@@ -238,23 +244,32 @@ class Words(ABC):
     def _named(self, word: Word, *, installed: bool) -> Sequence[Piece]:
         """Return a word whose last part is a name that is made, if it can be one."""
         text = unquoted(word).rstrip("/")
-        if (
-            installed
-            or text in self.vocabulary.paths
-            or text in self.vocabulary.files
-            or text.startswith(KERNEL)
-            or (isinstance(word, Compound) and len(word.parts) > 1)
-        ):
+        base = text.rpartition("/")[2]
+        if installed or text in self.vocabulary.files or self.vocabulary.is_known(text):
+            return self.word(word)
+        if isinstance(word, Compound) and len(word.parts) > 1 and not _ends_in_path(word):
             return self.word(word)
         pieces = list(self.word(word))
         for index in range(len(pieces) - 1, -1, -1):
             piece = pieces[index]
             if isinstance(piece, Name):
-                if text.endswith(piece.name):
+                if piece.name == base.rstrip(".") or piece.name == base:
                     pieces[index] = Name(piece.name, piece.fallback, made=True)
+                break
+            if base.isdecimal() and piece == self.values.fallback(base):
+                pieces[index] = Name(base, piece, made=True)
                 break
             if piece not in ("/", "'", '"', "."):
                 break
+        return pieces
+
+    def _folders(self, word: Word) -> Sequence[Piece]:
+        """Return the path of a directory that is made with those above it."""
+        pieces = list(self.made(word))
+        if isinstance(pieces[-1], Name) and pieces[-1].made:
+            for index, piece in enumerate(pieces):
+                if isinstance(piece, Name) and piece.name[0] != "$":
+                    pieces[index] = Name(piece.name, piece.fallback, made=True)
         return pieces
 
     def _fetch(self, word: Word) -> Sequence[Piece]:
@@ -306,13 +321,25 @@ class Words(ABC):
         text = unquoted(word)
         if not text or is_forged(word) or is_dynamic(word):
             return self.as_it_stands(word)
-        return [self.mask("secret", text, "it stands where a secret is wanted")]
+        masked = self.mask("secret", text, "it stands where a secret is wanted")
+        return [masked, *self.substituted([word])]
 
     def _login(self, word: Word) -> Sequence[Piece]:
         text = unquoted(word)
         if ":" not in text or is_forged(word) or is_dynamic(word):
             return self.as_it_stands(word)
-        return self.login_text(text)
+        return [*self.login_text(text), *self.substituted([word])]
+
+    def substituted(self, words: Iterable[Word]) -> list[Piece]:
+        """Return the substitutions in words that are masked: what they run is no secret."""
+        shown: list[Piece] = []
+        for word in words:
+            for part in word.parts if isinstance(word, Compound) else ():
+                inner = part.parts if isinstance(part, Quoted) else (part,)
+                for each in inner:
+                    if isinstance(each, Substitution):
+                        shown += self.substitution(each)
+        return shown
 
     def _variable(self, word: Word) -> Sequence[Piece]:
         if not isinstance(word, str) or not word.isidentifier() or not word.isascii():
@@ -336,10 +363,12 @@ class Words(ABC):
         value: Word = first if len(parts) == 1 and isinstance(first, str) else Compound(parts)
         if not known and says(name, self.vocabulary.secret_names):
             return [*shown, *self._secret(value)]
+        if not known and says(name, self.vocabulary.port_names):
+            return [*shown, *self._port(value)]
         text = unquoted(value)
         if known or text in self.vocabulary.words or not _PATHLIKE.fullmatch(text):
             return [*shown, *self.as_it_stands(value)]
-        return [*shown, *self._named(value, installed=False)]
+        return [*shown, *self._run(value)]
 
     def _shell_text(self, word: Word) -> Sequence[Piece]:
         """Return the script that an argument holds, if it is one text."""
@@ -383,6 +412,7 @@ _SHOWN: Final[dict[Kind, Callable[[Words, Word], Sequence[Piece]]]] = {
     "applet": Words._applet,
     "command": Words._command_word,
     "made": Words.made,
+    "folders": Words._folders,
     "run": Words._run,
     "fetch": Words._fetch,
     "url": Words._url,
@@ -394,6 +424,19 @@ _SHOWN: Final[dict[Kind, Callable[[Words, Word], Sequence[Piece]]]] = {
     "script": Words._shell_text,
     "variable": Words._variable,
 }
+
+
+def _ends_in_path(word: Compound) -> bool:
+    """Whether the word's last text has a slash, so that what follows it is a whole name."""
+    last = word.parts[-1]
+    if isinstance(last, Quoted) and last.parts:
+        last = last.parts[-1]
+    return isinstance(last, str) and "/" in last
+
+
+def is_port(word: Word) -> TypeGuard[str]:
+    """Whether a word is a number that can be a port."""
+    return isinstance(word, str) and word.isdecimal() and word.isascii() and 2 <= len(word) <= 5  # noqa: PLR2004
 
 
 def fallback(piece: Piece) -> str:

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.commands._items import PLACEHOLDER
 from cowrie_sessionstats.commands.names import Names
-from cowrie_sessionstats.commands.templates import Plan, Templates
+from cowrie_sessionstats.commands.templates import Plan, Templates, is_chunk
 from cowrie_sessionstats.commands.vocabulary import Prompt
 
 VERSION: Final = "csf1"
@@ -21,9 +21,12 @@ DIGITS: Final = 12
 ROOT: Final = sha256(VERSION.encode("ascii")).digest()
 """Link 0 of both chains."""
 
+ASKED: Final = 3
+"""Prompts of a program at most; a here-document can have more lines."""
 _KEPT: Final = 1024
 """Characters up to which the last template is kept itself, to be compared; then its hash."""
-_PAYLOAD_LINE: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_COMMAND: Final = re.compile(r"\A\.{0,2}/|\A[<>]|[\s;&|`]|\$\(")
+_DELIMITERS: Final = frozenset({"EOF", "EOL", "EOT", "END"})
 _PLACEHOLDER: Final = re.compile(PLACEHOLDER)
 _USER: Final = re.compile(r"[A-Za-z_][\w.-]{0,31}", re.ASCII)
 _FIRST_WORD: Final = re.compile(r"\s*([\w./+-]*)")
@@ -43,6 +46,8 @@ class Script:
     _names: Names | None = field(default=None, init=False)
     _prompts: tuple[Prompt, ...] = field(default=(), init=False)
     _goes_on: str | None = field(default=None, init=False)
+    _typed: str | None = field(default=None, init=False)
+    """The last answer to a prompt, while there may be another."""
 
     def add(self, line: str, templates: Templates) -> str:
         """Take one command line and return its template; a blank line has none and counts not."""
@@ -89,10 +94,14 @@ class Script:
         """Return the plan of a line whose meaning depends on the lines before it."""
         prompts, self._prompts = self._prompts, ()
         goes_on, self._goes_on = self._goes_on, None
+        typed, self._typed = self._typed, None
         if prompts:
             answer = _answer(line, prompts[0], templates)
             if answer is not None:
-                self._prompts = prompts[1:]
+                # A new password is typed twice: then the program has what it wants.
+                if line != typed or len(prompts) > ASKED:
+                    self._prompts = prompts[1:]
+                    self._typed = line[:_KEPT]
                 templates.tell(line.strip(), "<secret>", "a line typed at a password prompt")
                 return answer
         elif goes_on is not None:
@@ -133,10 +142,11 @@ _SECRET: Final = Plan("<secret>")
 def _answer(line: str, prompt: Prompt, templates: Templates) -> Plan | None:
     """Return what a line is at a password prompt; None if it is a command after all.
 
-    Cowrie's shell logs both alike. A password has no white space, and is no command's name.
+    Cowrie's shell logs both alike. A password has no white space and nothing that begins or ends
+    a command, and is no command's name.
     """
     text = line.strip()
-    if not text or any(map(str.isspace, text)) or text in templates.vocabulary.commands:
+    if not text or _COMMAND.search(text) or text in templates.vocabulary.commands | _DELIMITERS:
         return None
     if _PLACEHOLDER.search(text) is not None:
         return None
@@ -161,8 +171,7 @@ def _continues(line: str, goes_on: str, templates: Templates) -> bool:
 
 def _is_payload(line: str, templates: Templates) -> bool:
     """Whether a line can be the short end of the lines of base64 before it."""
-    text = line.strip()
-    return _PAYLOAD_LINE.fullmatch(text) is not None and text not in templates.vocabulary.commands
+    return is_chunk(line.strip(), templates.vocabulary)
 
 
 def _encoded(text: str) -> bytes:

@@ -24,7 +24,9 @@ from cowrie_sessionstats.commands._items import (
     Operator,
     Quoted,
     Redirect,
+    Substitution,
     Word,
+    has_dynamic,
     is_document,
     is_dynamic,
     is_forged,
@@ -32,9 +34,17 @@ from cowrie_sessionstats.commands._items import (
     unquoted,
 )
 from cowrie_sessionstats.commands._lexer import lex
-from cowrie_sessionstats.commands._words import SCRIPTS, Words, fallback
-from cowrie_sessionstats.commands.values import Name, Note, Piece, Values, escaped
-from cowrie_sessionstats.commands.vocabulary import Prompt, Vocabulary
+from cowrie_sessionstats.commands._words import SCRIPTS, Words, fallback, is_port
+from cowrie_sessionstats.commands.values import (
+    Name,
+    Note,
+    Piece,
+    Values,
+    bindable,
+    escaped,
+    is_bytes,
+)
+from cowrie_sessionstats.commands.vocabulary import PLAIN, Prompt, Stdin, Vocabulary
 
 LINE_LIMIT: Final = 1 << 16
 """Characters of a line that are read, the rest is cut: twenty times the longest in the logs."""
@@ -42,12 +52,19 @@ CACHED_LINE: Final = 4096
 CACHED_LINES: Final = 1024
 """Lines up to CACHED_LINE characters whose plans are kept: nearly all lines are the same few.
 At worst, filled by an attacker, they hold 30 MB."""
+PROMPTED: Final = 16
+"""Lines of a here-document that are taken for passwords, if they come as lines of their own."""
 _ECHO_OPTION: Final = re.compile(r"-[neE]{1,3}")
 _BASE64_WORD: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _PLACEHOLDER: Final = re.compile(PLACEHOLDER)
+_ARCHIVE: Final = re.compile(r"\.(?:tar|tar\.\w{2,3}|t[bgx]z|zip|service|timer|ko)\Z")
+_PEERS: Final = (["<ip>"], ["<host>"])
 _PAYLOADS: Final = frozenset({"<bytes>", "<base64>", "<hex>"})
-_LISTED: Final = _PAYLOADS | {"<ip>", "<host>", "<pid>", "<number>", "<random>", "<port>", "<uuid>"}
-"""Placeholders of which several words in a row count as one: lists have no fixed length."""
+_LISTED: Final = _PAYLOADS | {"<pid>"}
+"""Placeholders of which several words in a row count as one: payloads and lists of processes have
+no fixed length."""
+_LISTED_TO_OWN: Final = _LISTED | {"<ip>", "<host>"}
+"""The same for programs of which nothing is known: a worm is told its peers."""
 
 
 @define
@@ -140,6 +157,11 @@ class _Maker(Words):
         if nodes and isinstance(nodes[-1], Command) and not nodes[-1].fed:
             self._asks(nodes[-1])
         made = set(self.binds)
+        for name in [*self.binds, *(p.name for p in pieces if isinstance(p, Name) and p.made)]:
+            stem = _ARCHIVE.sub("", name)
+            if stem != name and bindable(stem):  # what it holds has its name, as a rule
+                self.binds.append(stem)
+                made.add(stem)
         names = set()
         for piece in pieces:
             if isinstance(piece, Name):
@@ -170,13 +192,15 @@ class _Maker(Words):
             chunk,
         )
 
-    def script(self, items: Sequence[Item]) -> list[Piece]:
-        return self._rendered(commands_of(items, self.vocabulary))
+    def script(self, items: Sequence[Item], feed: Stdin | None = None) -> list[Piece]:
+        return self._rendered(commands_of(items, self.vocabulary, feed))
 
     def _asks(self, command: Command) -> None:
         """Remember what the line's last command asks for, if it reads the terminal."""
         prompts = command.program.prompts
-        if prompts and not reads_file(command):
+        if prompts and _awaits_document(command):
+            self.prompts = (prompts[0],) * PROMPTED
+        elif prompts and not reads_file(command):
             words = {word for word, _, _ in command.arguments if word.__class__ is str}
             if command.program.stdin_with.isdisjoint(words):
                 self.prompts = prompts
@@ -231,6 +255,7 @@ class _Maker(Words):
         """Return the command's text: its words, with one space between them."""
         replaced = self._fed_text(command) if command.program.feeds else None
         arguments = command.arguments
+        listed = _LISTED_TO_OWN if command.program is PLAIN else _LISTED
         pieces: list[Piece] = []
         last: Sequence[Piece] | None = None
         index = 0
@@ -243,11 +268,14 @@ class _Maker(Words):
                     shown = replaced[index]
                 else:
                     word, kind, head = arguments[index]
-                    shown = self.show(word, kind)
+                    if kind == "value" and last in _PEERS and is_port(word):
+                        shown = [self.mask("port", word, "a number behind an address")]
+                    else:
+                        shown = self.show(word, kind)
                     if head:
                         shown = [head, *shown]
                 index += 1
-                if not shown or (len(shown) == 1 and shown[0] in _LISTED and shown == last):
+                if not shown or (len(shown) == 1 and shown[0] in listed and shown == last):
                     continue
                 last = shown
             if pieces:
@@ -255,14 +283,18 @@ class _Maker(Words):
             pieces += shown
         return pieces
 
-    def _fed_text(self, command: Command) -> dict[int, Sequence[Piece]] | None:
+    def _fed_text(  # noqa: C901  one branch for each way to read it
+        self, command: Command
+    ) -> dict[int, Sequence[Piece]] | None:
         """Return what stands for the arguments of echo and its like, by their index."""
-        operands = [
-            index
-            for index, (word, kind, _) in enumerate(command.arguments)
-            if kind == "value"
-            or (kind == "flag" and not (isinstance(word, str) and _ECHO_OPTION.fullmatch(word)))
-        ]
+        operands: list[int] = []
+        for index, (word, kind, _) in enumerate(command.arguments):
+            if kind in ("program", "command"):
+                operands = []  # what stood before is a wrapper's
+            elif kind == "value" or (
+                kind == "flag" and not (isinstance(word, str) and _ECHO_OPTION.fullmatch(word))
+            ):
+                operands.append(index)
         if not operands:
             return None
         words = [command.arguments[index][0] for index in operands]
@@ -272,12 +304,12 @@ class _Maker(Words):
             if not any(map(is_forged, words)):
                 return self._unfinished(operands[-1], words[-1], tail)
             return None
-        if command.feed in (None, "script"):
-            return self._chunk(command, operands, words)
-        if any(map(is_forged, words)) or all(map(is_dynamic, words)):
-            return None
         if command.name == "printf" and len(words) > 1 and "%" in unquoted(words[0]):
             operands, words = operands[1:], words[1:]
+        if command.feed in (None, "script"):
+            return self._written_bytes(operands, words) or self._chunk(command, operands, words)
+        if any(map(is_forged, words)) or all(map(is_dynamic, words)):
+            return None
         text = " ".join(map(unquoted, words))
         if command.feed == "login":
             shown = self.login_text(text)
@@ -285,7 +317,28 @@ class _Maker(Words):
             shown = [self.mask("secret", text, "it is fed to a program that reads a password")]
         else:
             shown = [self.mask(str(command.feed), text, "it is fed to a program that decodes it")]
+        shown += self.substituted(words)
         return {index: shown if index == operands[0] else [] for index in operands}
+
+    def _written_bytes(self, operands: list[int], words: list[Word]) -> dict[int, Sequence[Piece]]:
+        """Mask escaped bytes that are written, be it only one."""
+        replaced: dict[int, Sequence[Piece]] = {}
+        for index, word in zip(operands, words, strict=True):
+            part = word if isinstance(word, str) else word.parts[0]
+            text = unquoted(word) if isinstance(part, Quoted) else part
+            if (
+                isinstance(text, str)
+                and "\\" in text
+                and (isinstance(word, str) or len(word.parts) == 1)
+                and not is_forged(word)
+                and not has_dynamic(word)
+                and is_bytes(text, 1)
+            ):
+                masked = self.mask("bytes", text, "escaped bytes that are written")
+                replaced[index] = (
+                    [part.quote, masked, part.quote[-1]] if isinstance(part, Quoted) else [masked]
+                )
+        return replaced
 
     def _unfinished(
         self, index: int, word: Word, tail: Quoted
@@ -313,7 +366,9 @@ class _Maker(Words):
         word = words[0]
         part = word if isinstance(word, str) else word.parts[0]
         text = unquoted(word)
-        if (isinstance(word, Compound) and len(word.parts) > 1) or not _BASE64_WORD.fullmatch(text):
+        if (isinstance(word, Compound) and len(word.parts) > 1) or not is_chunk(
+            text, self.vocabulary
+        ):
             return None
         self.maybe_chunk = True
         if not self.chunk:
@@ -327,7 +382,7 @@ class _Maker(Words):
         """Return a here-document, its first line end and its delimiter included."""
         stdin = next(
             (
-                node.stdin
+                node.stdin or node.feed
                 for node in nodes
                 if isinstance(node, Command) and node.documents and document in node.documents
             ),
@@ -370,6 +425,10 @@ class _Maker(Words):
             else:
                 rule = "a here-string for a program that reads it as such"
                 shown = [self.mask(str(command.stdin), unquoted(target), rule)]
+            shown = [*shown, *(() if is_dynamic(target) else self.substituted([target]))]
+        elif isinstance(target, Compound) and isinstance(target.parts[0], Substitution):
+            shown = self.substitution(target.parts[0], command.stdin)
+            shown = [*shown, *self.parts(target.parts[1:])]
         elif is_document(text):
             written = raw(target)
             shown = self.show(target, "plain") if written is None else [escaped(written)]
@@ -378,6 +437,23 @@ class _Maker(Words):
         else:
             shown = self.word(target)
         return [text, " ", *shown]
+
+
+def _awaits_document(command: Command) -> bool:
+    """Whether the here-document that the command reads comes as the lines after it."""
+    return command.documents is None and any(
+        isinstance(element, tuple) and is_document(element[0].text) for element in command.elements
+    )
+
+
+def is_chunk(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a word can be the short end of a payload in base64."""
+    return (
+        len(text) % 4 == 0
+        and _BASE64_WORD.fullmatch(text) is not None
+        and text[0] != "/"
+        and text not in vocabulary.words
+    )
 
 
 def _texts(pieces: Iterable[Piece]) -> set[str]:

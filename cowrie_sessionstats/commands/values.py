@@ -17,8 +17,13 @@ from cowrie_sessionstats.commands.vocabulary import Vocabulary
 
 RANDOM_LENGTH: Final = 5
 """Characters from which a word can be called random: shorter ones say too little."""
+BYTES: Final = 3
+"""Escaped bytes in a row from which they are a payload wherever they stand; one in the arguments
+of a program that writes them is. Fewer are a line end or a NUL that sed(1) or tr(1) looks for."""
 NUMBER_DIGITS: Final = 5
 """Digits from which a number is masked: modes, small counts and years stay."""
+SHORT_RUN: Final = 3
+"""Characters up to which a run speaks for chance: words that are put together have longer ones."""
 BASE64_LENGTH: Final = 20
 BASE64_SURE: Final = 40
 """Characters from which a word of base64's alphabet is base64 whatever it looks like."""
@@ -51,7 +56,7 @@ Piece: TypeAlias = "str | Name"
 
 _ESCAPE: Final = r"\\{1,2}(?:x[0-9A-Fa-f]{1,2}|[0-7]{1,4}|u[0-9A-Fa-f]{4})"
 _STRICT: Final = r"\\{1,2}(?:x[0-9A-Fa-f]{1,2}|0[0-7]{0,3}|[1-3][0-7]{2}|u[0-9A-Fa-f]{4})"
-_BYTES: Final = rf"(?:{_ESCAPE}){{0,2}}{_STRICT}(?:{_ESCAPE}){{0,256}}|(?:{_ESCAPE}){{3,256}}"
+_BYTES: Final = rf"(?:{_ESCAPE}){{3,256}}"
 _OCTET: Final = r"(?:0[xX][0-9A-Fa-f]{1,2}|[0-9]{1,4})"
 _IP4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 
@@ -64,6 +69,7 @@ _VALUES: Final = rf"""
     | (?P<escape>\\(?:[ \t\r\n\x0b\x0c]+|.)?)
     | (?P<url>(?!file:)[A-Za-z][A-Za-z0-9+.-]{{1,20}}://
         (?:\[[0-9A-Fa-f:.]{{2,45}}\])?[^\s'"`<>\\|;()\[\]{{}}]*)
+    | (?P<crypted>(?:\w{{1,16}}\.)?crypt\([ ]*["'][^"'()]{{1,64}}["'])
     | (?P<uuid>[0-9A-Fa-f]{{8}}-(?:[0-9A-Fa-f]{{4}}-){{3}}[0-9A-Fa-f]{{12}}(?![0-9A-Za-z]))
     | (?P<mac>[0-9A-Fa-f]{{2}}(?::[0-9A-Fa-f]{{2}}){{5}}(?![0-9A-Za-z:]))
     | (?P<ip6>\[?(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:{_IP4}|[0-9A-Fa-f]{{0,4}})(?![0-9A-Za-z:.])
@@ -129,12 +135,15 @@ class Values:
             self.note(original, placeholder, rule)
         return placeholder
 
-    def _scan(self, text: str, limit: int = CACHED_LENGTH + 1) -> Sequence[Piece]:
+    def _scan(  # noqa: C901, PLR0912  one branch a kind
+        self, text: str, limit: int = CACHED_LENGTH + 1
+    ) -> Sequence[Piece]:
         if "<" in text and _FORGED.search(text) is not None:
             return self._forged(text, limit)
-        if "\\" in text and _is_bytes(text):
+        if "\\" in text and is_bytes(text, BYTES):
             return (self.mask("bytes", text, "a text that is escaped bytes for half or more"),)
         pieces: list[Piece] = []
+        address = 0
         for match in self._pattern.finditer(text):
             if len(pieces) >= limit:
                 pieces.append(self.mask("cut", text[match.start() :], "more than can be read"))
@@ -143,13 +152,21 @@ class Values:
             if kind in ("other", "one"):
                 pieces.append(match[0])
             elif kind == "name":
-                self._name(match[0], pieces)
+                if address and _follows(pieces, address) and _PORT.fullmatch(match[0]):
+                    pieces.append(self.mask("port", match[0], "a number behind an address"))
+                else:
+                    self._name(match[0], pieces)
+                address = 0
             elif kind == "space":
                 pieces.append(" ")
             elif kind == "path":
-                self._path(match[0], pieces)
+                if address == len(pieces) and _PORT.fullmatch(match[0][1:]):
+                    pieces += ["/", self.mask("port", match[0][1:], "a number behind an address")]
+                else:
+                    self._path(match[0], pieces)
             else:
                 self._value(kind, match, pieces, limit)
+                address = len(pieces) if pieces[-1] == "<ip>" else 0
         return pieces
 
     def _forged(self, text: str, limit: int) -> Sequence[Piece]:
@@ -167,7 +184,7 @@ class Values:
         pieces.pop()
         return pieces
 
-    def _value(  # noqa: C901, PLR0912  one branch a kind
+    def _value(  # noqa: C901, PLR0912, PLR0915  one branch a kind
         self, kind: str | None, match: re.Match[str], pieces: list[Piece], limit: int
     ) -> None:
         text = match[0]
@@ -183,6 +200,9 @@ class Values:
                 pieces.append(text)
             else:
                 pieces.append(self.mask("url", text, "a URL"))
+        elif kind == "crypted":
+            head, _, secret = text.partition("(")
+            pieces += [head, "(", self.mask("secret", secret.strip(" \"'"), "what is crypted")]
         elif kind in ("uuid", "mac"):
             pieces.append(self.mask(kind, text, f"a {kind.upper()}"))
         elif kind == "ip6":
@@ -284,11 +304,14 @@ class Values:
         pieces.append(text[:known])
         for component in text[known + 1 :].split("/"):
             pieces.append("/")
-            self._name(component, pieces)
+            if component.isdecimal() and len(component) > 1:
+                pieces.append(Name(component, self.fallback(component)))
+            else:
+                self._name(component, pieces)
 
     def _name(self, text: str, pieces: list[Piece]) -> None:
-        name = text.rstrip(".")
-        if name and name[0] not in "-+" and bindable(name):
+        name = text.rstrip(".") or text
+        if name[0] not in "-+" and bindable(name):
             pieces.append(Name(name, self.fallback(name)))
             if len(name) < len(text):
                 pieces.append(text[len(name) :])
@@ -332,13 +355,13 @@ class Values:
         """Whether nobody would choose this word.
 
         One point for each pair of letters that English has in under 1 of 10,000 cases, and one
-        for each change between small letters, capitals and digits beyond the first; a capital
-        with small letters behind it is no change. Two points are needed.
+        for each run of up to three small letters (a capital before them included), capitals or
+        digits beyond the second. Two points are needed.
         """
         if len(word) < RANDOM_LENGTH or word in self.vocabulary.words:
             return False
         runs = _RUN.findall(word[: 4 * BASE64_SURE])
-        points = max(0, len(runs) - 2)
+        points = max(0, sum(len(run) <= SHORT_RUN for run in runs) - 2)
         rare = self.vocabulary.rare_pairs
         for run in runs:
             if points >= _RARE_NEEDED:
@@ -348,10 +371,19 @@ class Values:
         return points >= _RARE_NEEDED
 
 
-_STRICT_BYTES: Final = re.compile(_BYTES)
+_STRICT_BYTE: Final = re.compile(_STRICT)
 _ESCAPES: Final = re.compile(r"\\{1,2}(?:x[0-9A-Fa-f]{1,2}|[0-7]{1,4}|u[0-9A-Fa-f]{4})")
 _NAMES: Final = re.compile(r"(?P<path>(?:~|\.\.?)?(?:/[\w.+@-]+){1,32})|(?P<name>[\w.+-]+)")
-_BINDABLE: Final = re.compile(r"(?=.*[^\W\d_]|_)[\w.+@%:,~-]+")
+_BINDABLE: Final = re.compile(r"(?=.*[^\W\d])[\w.+-]+|\.{3,}")
+
+
+_PORT: Final = re.compile("[0-9]{2,5}")
+
+
+def _follows(pieces: Sequence[Piece], start: int) -> bool:
+    """Whether only what stands between an address and its port comes after ``start``."""
+    between = "".join(str(piece) for piece in pieces[start:])
+    return 0 < len(between) <= 4 and not between.strip(",'\" :/\\)")  # noqa: PLR2004
 
 
 _FORGED: Final = re.compile(PLACEHOLDER)
@@ -370,13 +402,17 @@ def escaped(text: str) -> str:
 _UNESCAPED: Final = re.compile(rf"(?<!\\)((?:\\\\){{0,64}})({PLACEHOLDER})")
 
 
-def _is_bytes(text: str) -> bool:
-    r"""Whether escaped bytes make up half of the text or more, and are more than references.
+def is_bytes(text: str, least: int) -> bool:
+    r"""Whether escaped bytes, ``least`` of them or more, make up half of the text or more.
 
-    ``\1`` and ``\2`` alone are what sed(1) calls the groups of a pattern.
+    One has to be written as only a byte is: ``\1`` is what sed(1) calls a group of a pattern.
     """
     found = _ESCAPES.findall(text)
-    return sum(map(len, found)) * 2 >= len(text) and _STRICT_BYTES.search(text) is not None
+    return (
+        len(found) >= least
+        and sum(map(len, found)) * 2 >= len(text)
+        and _STRICT_BYTE.search(text) is not None
+    )
 
 
 def bindable(name: str) -> bool:

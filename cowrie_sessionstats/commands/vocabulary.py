@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -19,7 +20,7 @@ else:
 
 Role: TypeAlias = Literal[
     "value", "made", "run", "fetch", "url", "host", "port", "pid", "secret", "login", "script",
-    "variable",
+    "variable", "folders",
 ]  # fmt: skip
 """What an argument is; ``vocabulary.toml`` explains each."""
 Stdin: TypeAlias = Literal["secret", "login", "base64", "hex", "script"]
@@ -29,6 +30,7 @@ FILE_LIMIT: Final = 1 << 20
 """Bytes of an operator's vocabulary that are read: ours has 33,000."""
 
 
+_HOME: Final = re.compile(r"(?:\$HOME|\$\{HOME\}|/home/[^/]+|/root|~[\w-]*)/")
 KERNEL: Final = ("/proc/", "/sys/")
 SYSTEM: Final = (*KERNEL, "/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/etc/", "/boot/")
 """Where nothing is that the session brought, if it only runs it."""
@@ -79,17 +81,31 @@ class Vocabulary:
     variables: frozenset[str]
     paths: frozenset[str]
     files: frozenset[str]
-    """Last components of paths that name no command: well-known also from inside the directory."""
+    """Well-known from inside their directory, too."""
     key_types: frozenset[str]
     key_prefixes: tuple[str, ...]
     secret_names: frozenset[str]
     port_names: frozenset[str]
+    made_names: frozenset[str]
+    """Keys whose value is the name of a file that is made."""
     rare_pairs: frozenset[str]
     programs: Mapping[str, Program]
     pairs: frozenset[str]
     """First words of the programs that have two, e.g. ``openssl passwd``."""
     extension: str | None = None
     """First 12 hex digits of the SHA-256 of an operator's file; None: ours alone."""
+
+    def is_known(self, path: str) -> bool:
+        """Whether ``path`` is well-known, in whosever home it is: a person chose it."""
+        if path in self.paths or path.startswith(KERNEL):
+            return True
+        home = _HOME.match(path)
+        if home is not None and "~/" + path[home.end() :] in self.paths:
+            return True
+        directory, _, name = path.rpartition("/")
+        if directory.endswith(("/bin", "/sbin")):
+            return directory[0] == "/" and name in self.commands
+        return path.startswith(("/etc/", "/var/")) and path.endswith((".conf", ".log"))
 
     def is_installed(self, path: str) -> bool:
         """Whether the file at ``path`` came with the system, not with the session."""
@@ -100,8 +116,8 @@ class Vocabulary:
 
 
 _LISTS: Final = (
-    "builtins", "applets", "programs", "others", "variables", "words", "paths", "key_types",
-    "key_prefixes", "secret_names", "port_names", "rare_pairs",
+    "builtins", "applets", "programs", "others", "variables", "words", "paths", "files",
+    "key_types", "key_prefixes", "secret_names", "port_names", "made_names", "rare_pairs",
 )  # fmt: skip
 _FLAGS: Final = ("wraps", "feeds", "assigns")
 _FOR_PEOPLE: Final = "see the comments in vocabulary.toml of cowrie-sessionstats"
@@ -139,6 +155,7 @@ def read_vocabulary(path: str | Path) -> Vocabulary:
         key_prefixes=base.key_prefixes + more.key_prefixes,
         secret_names=base.secret_names | more.secret_names,
         port_names=base.port_names | more.port_names,
+        made_names=base.made_names | more.made_names,
         rare_pairs=base.rare_pairs | more.rare_pairs,
         programs={**base.programs, **more.programs},
         pairs=base.pairs | more.pairs,
@@ -187,11 +204,12 @@ def _vocabulary(found: dict[str, Any], where: object) -> Vocabulary:
         words=words | {word.lower() for word in words},
         variables=frozenset(lists["variables"]),
         paths=frozenset(lists["paths"]),
-        files=frozenset(path.rpartition("/")[2] for path in lists["paths"]) - commands,
+        files=frozenset(lists["files"]),
         key_types=frozenset(lists["key_types"]),
         key_prefixes=tuple(lists["key_prefixes"]),
         secret_names=frozenset(lists["secret_names"]),
         port_names=frozenset(lists["port_names"]),
+        made_names=frozenset(lists["made_names"]),
         rare_pairs=frozenset(lists["rare_pairs"]),
         programs=programs,
         pairs=frozenset(name.split()[0] for name in programs if " " in name),
