@@ -145,15 +145,16 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 def _sessions(file: TextIO) -> Iterator[list[str]]:
     """Yield the sessions in a file of JSON lists, with a bar if only people see the errors."""
-    path = Path(file.name)
+    name = getattr(file, "name", "<stdin>")
+    path = Path(name)
     if path.is_file() and sys.stderr.isatty() and not sys.stdout.isatty():
         with click.progressbar(length=path.stat().st_size, file=sys.stderr) as bar:
             for number, line in enumerate(file, 1):
                 bar.update(len(line.encode("utf-8", "surrogateescape")))
-                yield from _session(line, f"{file.name}, line {number}")
+                yield from _session(line, f"{name}, line {number}")
     else:
         for number, line in enumerate(file, 1):
-            yield from _session(line, f"{file.name}, line {number}")
+            yield from _session(line, f"{name}, line {number}")
 
 
 def _session(line: str, where: str) -> list[list[str]]:

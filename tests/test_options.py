@@ -67,6 +67,21 @@ def test_names_in_the_default_section_are_nobodys_mistake() -> None:
     read_options(config(f"[DEFAULT]\nanything = 1\n[{SECTION}]\nenabled = true"))
 
 
+def test_a_vocabulary_is_read_and_its_mistakes_are_named(tmp_path: Path) -> None:
+    """A file that adds to ours; without one, or with an empty value, ours alone."""
+    file = tmp_path / "mine.toml"
+    file.write_text('applets = "GGDBS"')
+    options = read_options(config(f"[{SECTION}]\nvocabulary = {file}"))
+    assert "GGDBS" in options.vocabulary.applets
+    assert options.vocabulary.extension is not None
+    assert read_options(config(f"[{SECTION}]\nvocabulary =")).vocabulary.extension is None
+    file.write_text("applets = 5")
+    with pytest.raises(OptionError, match="`applets` must be a text"):
+        read_options(config(f"[{SECTION}]\nvocabulary = {file}"))
+    with pytest.raises(OptionError, match="No such file"):
+        read_options(config(f"[{SECTION}]\nvocabulary = {tmp_path}/none"))
+
+
 def test_a_long_bad_value_is_shown_in_part() -> None:
     """A line of the log stays a line."""
     with pytest.raises(OptionError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -23,6 +24,8 @@ ROOT: Final = sha256(VERSION.encode("ascii")).digest()
 
 ASKED: Final = 3
 """Prompts of a program at most; a here-document can have more lines."""
+KEPT_LINKS: Final = 4096
+"""Steps of chains that are remembered, 2 MB: nearly all sessions go the same few ways."""
 _KEPT: Final = 1024
 """Characters up to which the last template is kept itself, to be compared; then its hash."""
 _COMMAND: Final = re.compile(r"\A\.{0,2}/|\A[<>]|[\s;&|`]|\$\(")
@@ -62,19 +65,17 @@ class Script:
             self._goes_on = plan.goes_on
             template, programs = self._filled(plan)
             template = templates.shared(template)
-        if len(template) <= _KEPT:
-            known: str | bytes = template
-        else:
+        if len(template) > _KEPT:
             known = sha256(_encoded(template)).digest()
-        if known != self._last and template:
-            self.template = template if len(template) <= _KEPT else template[: _KEPT + 1]
-            self._last = known
+            if known != self._last:
+                self._last = known
+                self.template = template[: _KEPT + 1]
+                self.count += 1
+                self.links = next_links(self.links, template, programs)
+        elif template != self._last and template:
+            self._last = self.template = template
             self.count += 1
-            links = self.links
-            self.links = (
-                sha256(links[:32] + _encoded(template)).digest()
-                + sha256(links[32:] + _encoded(programs)).digest()
-            )
+            self.links = _kept_links(self.links, template, programs)
         return template
 
     def prompted(self) -> None:
@@ -172,6 +173,17 @@ def _continues(line: str, goes_on: str, templates: Templates) -> bool:
 def _is_payload(line: str, templates: Templates) -> bool:
     """Whether a line can be the short end of the lines of base64 before it."""
     return is_chunk(line.strip(), templates.vocabulary)
+
+
+def next_links(links: bytes, template: str, programs: str) -> bytes:
+    """Return the links of both chains behind ``links``."""
+    return (
+        sha256(links[:32] + _encoded(template)).digest()
+        + sha256(links[32:] + _encoded(programs)).digest()
+    )
+
+
+_kept_links: Final = lru_cache(KEPT_LINKS)(next_links)
 
 
 def _encoded(text: str) -> bytes:

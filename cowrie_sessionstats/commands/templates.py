@@ -156,31 +156,20 @@ class _Maker(Words):
         pieces = self._rendered(nodes)
         if nodes and isinstance(nodes[-1], Command) and not nodes[-1].fed:
             self._asks(nodes[-1])
+        places = [piece for piece in pieces if piece.__class__ is Name]
         made = set(self.binds)
-        for name in [*self.binds, *(p.name for p in pieces if isinstance(p, Name) and p.made)]:
-            stem = _ARCHIVE.sub("", name)
-            if stem != name and bindable(stem):  # what it holds has its name, as a rule
-                self.binds.append(stem)
-                made.add(stem)
-        names = set()
-        for piece in pieces:
-            if isinstance(piece, Name):
-                names.add(piece.name)
-                if piece.made:
-                    made.add(piece.name)
-        if not names:
-            plain = "".join(map(fallback, pieces))
-            shown: Sequence[Piece] = ()
-        else:
-            shown = _joined(pieces, made)
-            plain = "".join(map(fallback, shown))
+        made.update(piece.name for piece in places if piece.made)
+        if made:
+            self._hold(made)
+        names = {piece.name for piece in places}
+        shown = _joined(pieces, made) if places else ()
         chunk = None
         if self.maybe_chunk and not self.chunk:
             chunk = _Maker(self.vocabulary, self.values, chunk=True).plan(line)
         verbs = self.verbs
-        open_verbs = any(verb.__class__ is not str for verb in verbs)
+        open_verbs = any(verb.__class__ is Name for verb in verbs)
         return Plan(
-            plain,
+            "".join(map(fallback, shown or pieces)),
             " ".join(map(fallback, verbs)),
             shown,
             frozenset(names),
@@ -191,6 +180,14 @@ class _Maker(Words):
             self.goes_on,
             chunk,
         )
+
+    def _hold(self, made: set[str]) -> None:
+        """Add what archives among the names that are made hold: it has their name, as a rule."""
+        for name in sorted(made):
+            stem = _ARCHIVE.sub("", name)
+            if stem != name and bindable(stem):
+                self.binds.append(stem)
+                made.add(stem)
 
     def script(self, items: Sequence[Item], feed: Stdin | None = None) -> list[Piece]:
         return self._rendered(commands_of(items, self.vocabulary, feed))
