@@ -14,6 +14,8 @@ PLACEHOLDERS: Final = (
 PLACEHOLDER: Final = rf"<(?:{'|'.join(PLACEHOLDERS)}|(?:name|var)[0-9]*)>"
 """What stands in a template for what was there; as text of a command line it is escaped."""
 
+WHITE: Final = " \t\r\n\x0b\x0c"
+"""White space of shell text: what Unicode calls so besides is ordinary."""
 LONG_WORD: Final = 4096
 """Characters from which a word's backslashes are left in: no name or option is that long."""
 

@@ -15,6 +15,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.commands._items import (
     PLACEHOLDER,
+    WHITE,
     Comment,
     Compound,
     Cut,
@@ -83,7 +84,6 @@ _QUOTED: Final = {
 }
 
 
-_WHITE: Final = " \t\r\n\x0b\x0c"
 _OPERATORS: Final = {
     text: Operator(text)
     for text in (";;&", ";;", ";&", ";", "&&", "&", "||", "|&", "|", "(", ")", "\n")
@@ -333,10 +333,10 @@ def _merged(parts: list[Part]) -> list[Part]:
 
 def lex(line: str) -> list[Item]:
     """Return the items of ``line``, in time proportional to its length."""
-    stripped = line.rstrip(_WHITE)
+    stripped = line.rstrip(WHITE)
     if stripped.endswith("\\") and line[len(stripped) : len(stripped) + 1] in (" ", "\t"):
         stripped += " "  # it is escaped; without it, the backslash would be
-    line = stripped.lstrip(_WHITE)
+    line = stripped.lstrip(WHITE)
     if "\n" in line:
         line = line.replace("\r\n", "\n").replace("\\\n", "")
     return _Lexer(line).read()

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.commands._analysis import ASSIGNMENT, PADDED, Kind, says
 from cowrie_sessionstats.commands._items import (
+    WHITE,
     Compound,
     Forged,
     Item,
@@ -49,7 +50,7 @@ _ADDRESS_NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f]{8}|[0-9]{8,10}")
 _PORTS: Final = re.compile(r"[0-9][0-9,:-]*")
 _USER: Final = re.compile(r"[A-Za-z_][\w.-]{0,31}\$?", re.ASCII)
 _PATHLIKE: Final = re.compile(r"[\w.+@~/-]+")
-_SPACES: Final = re.compile(r"[ \t\r\n\x0b\x0c]+")
+_SPACES: Final = re.compile(f"[{WHITE}]+")
 _LINES: Final = re.compile(r"\\n|\n")
 _URL_END: Final = re.compile("[?#;&]")
 
@@ -392,7 +393,7 @@ class Words(ABC):
     def login_text(self, text: str) -> list[Piece]:
         """Return ``user:<secret>`` for each line of ``text``, as chpasswd(8) reads them."""
         shown: list[Piece] = []
-        for line in filter(None, map(str.strip, _LINES.split(text))):
+        for line in filter(None, (each.strip(WHITE) for each in _LINES.split(text))):
             if shown:
                 shown.append("\\n")
             user, colon, secret = line.partition(":")

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import define, field
 
-from cowrie_sessionstats.commands._items import PLACEHOLDER
+from cowrie_sessionstats.commands._items import PLACEHOLDER, WHITE
 from cowrie_sessionstats.commands.names import Names
 from cowrie_sessionstats.commands.templates import Plan, Templates, is_chunk
 from cowrie_sessionstats.commands.vocabulary import Prompt
@@ -28,11 +28,11 @@ KEPT_LINKS: Final = 4096
 """Steps of chains that are remembered, 2 MB: nearly all sessions go the same few ways."""
 _KEPT: Final = 1024
 """Characters up to which the last template is kept itself, to be compared; then its hash."""
-_COMMAND: Final = re.compile(r"\A\.{0,2}/|\A[<>]|[\s;&|`]|\$\(")
+_COMMAND: Final = re.compile(rf"\A\.{{0,2}}/|\A[<>]|[{WHITE};&|`]|\$\(")
 _DELIMITERS: Final = frozenset({"EOF", "EOL", "EOT", "END"})
 _PLACEHOLDER: Final = re.compile(PLACEHOLDER)
 _USER: Final = re.compile(r"[A-Za-z_][\w.-]{0,31}", re.ASCII)
-_FIRST_WORD: Final = re.compile(r"\s*([\w./+-]*)")
+_FIRST_WORD: Final = re.compile(rf"[{WHITE}]*([\w./+-]*)")
 
 
 @define(eq=False, weakref_slot=False)
@@ -103,13 +103,15 @@ class Script:
                 if line != typed or len(prompts) > ASKED:
                     self._prompts = prompts[1:]
                     self._typed = line[:_KEPT]
-                templates.tell(line.strip(), "<secret>", "a line typed at a password prompt")
+                templates.tell(line.strip(WHITE), "<secret>", "a line typed at a password prompt")
                 return answer
         elif goes_on is not None:
             if _continues(line, goes_on, templates):
                 return templates.plan(f"{goes_on}{line}")
         elif _is_payload(line, templates):
-            templates.tell(line.strip(), "<base64>", "the end of the lines of base64 before it")
+            templates.tell(
+                line.strip(WHITE), "<base64>", "the end of the lines of base64 before it"
+            )
             return _PAYLOAD
         return templates.plan(line)
 
@@ -146,7 +148,7 @@ def _answer(line: str, prompt: Prompt, templates: Templates) -> Plan | None:
     Cowrie's shell logs both alike. A password has no white space and nothing that begins or ends
     a command, and is no command's name.
     """
-    text = line.strip()
+    text = line.strip(WHITE)
     if not text or _COMMAND.search(text) or text in templates.vocabulary.commands | _DELIMITERS:
         return None
     if _PLACEHOLDER.search(text) is not None:
@@ -167,12 +169,12 @@ def _continues(line: str, goes_on: str, templates: Templates) -> bool:
     match = _FIRST_WORD.match(line)
     if match is not None and match[1].rpartition("/")[2] in templates.vocabulary.commands:
         return False
-    return goes_on[-1] in line or not any(map(str.isspace, line.strip()))
+    return goes_on[-1] in line or not any(map(line.strip(WHITE).count, WHITE))
 
 
 def _is_payload(line: str, templates: Templates) -> bool:
     """Whether a line can be the short end of the lines of base64 before it."""
-    return is_chunk(line.strip(), templates.vocabulary)
+    return is_chunk(line.strip(WHITE), templates.vocabulary)
 
 
 def next_links(links: bytes, template: str, programs: str) -> bytes:

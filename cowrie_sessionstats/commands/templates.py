@@ -16,6 +16,7 @@ from attrs import define, field
 from cowrie_sessionstats.commands._analysis import Command, Node, commands_of, reads_file
 from cowrie_sessionstats.commands._items import (
     PLACEHOLDER,
+    WHITE,
     Comment,
     Compound,
     Cut,
@@ -224,7 +225,7 @@ class _Maker(Words):
                 if text != "\n" or (tokens and tokens[-1][1] not in ("\n", "document")):
                     tokens.append(([text], text))
             elif isinstance(node, Comment):
-                tokens.append((["#", *self.pieces(node.text[1:].rstrip())], "word"))
+                tokens.append((["#", *self.pieces(node.text[1:].rstrip(WHITE))], "word"))
             elif isinstance(node, Document):
                 if tokens and tokens[-1][1] == "\n":
                     tokens.pop()
@@ -387,18 +388,19 @@ class _Maker(Words):
         )
         text = "\n".join(document.lines)
         shown: list[Piece] = []
-        if stdin is not None and text.strip() and _PLACEHOLDER.search(text) is None:
+        if stdin == "script" and text.strip(WHITE):
+            if self.scripts < SCRIPTS:
+                shown = ["\n", *self.inner(text)]
+        elif stdin is not None and text.strip(WHITE) and _PLACEHOLDER.search(text) is None:
             if stdin == "login":
                 shown = ["\n", *self.login_text(text)]
-            elif stdin != "script":
+            else:
                 rule = "a here-document for a program that reads it as such"
                 shown = ["\n", self.mask(stdin, text, rule)]
-            elif self.scripts < SCRIPTS:
-                shown = ["\n", *self.inner(text)]
         if not shown:
             last: Sequence[Piece] = ()
             for line in document.lines:
-                pieces = self.pieces(line.strip())
+                pieces = self.pieces(line.strip(WHITE))
                 if pieces and not (len(pieces) == 1 and pieces[0] in _PAYLOADS and pieces == last):
                     shown += ["\n", *pieces]
                 last = pieces
@@ -415,14 +417,15 @@ class _Maker(Words):
         if is_forged(target) and not is_document(text):
             shown = self.show(target, "plain")
         elif text.endswith("<<<") and command.stdin not in (None, "script"):
-            if is_dynamic(target) or not unquoted(target).strip():
+            given = unquoted(target)
+            rule = "a here-string for a program that reads it as such"
+            if is_dynamic(target) or not given.strip(WHITE):
                 shown = self.word(target)
             elif command.stdin == "login":
-                shown = self.login_text(unquoted(target))
+                shown = [*self.login_text(given), *self.substituted([target])]
             else:
-                rule = "a here-string for a program that reads it as such"
-                shown = [self.mask(str(command.stdin), unquoted(target), rule)]
-            shown = [*shown, *(() if is_dynamic(target) else self.substituted([target]))]
+                masked = self.mask(str(command.stdin), given, rule)
+                shown = [masked, *self.substituted([target])]
         elif isinstance(target, Compound) and isinstance(target.parts[0], Substitution):
             shown = self.substitution(target.parts[0], command.stdin)
             shown = [*shown, *self.parts(target.parts[1:])]

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from attrs import define, field
 
-from cowrie_sessionstats.commands._items import PLACEHOLDER
+from cowrie_sessionstats.commands._items import PLACEHOLDER, WHITE
 from cowrie_sessionstats.commands._lexer import CRYPT
 from cowrie_sessionstats.commands.vocabulary import Vocabulary
 
@@ -189,7 +189,7 @@ class Values:
     ) -> None:
         text = match[0]
         if kind == "escape":
-            pieces.append("\\ " if text[1:2] in _WHITE else text)
+            pieces.append("\\ " if text[1:2] in _BLANKS else text)
         elif kind == "bytes":
             if not pieces or pieces[-1] != "<bytes>":
                 pieces.append(self.mask("bytes", text, "escaped bytes"))
@@ -387,8 +387,8 @@ def _follows(pieces: Sequence[Piece], start: int) -> bool:
 
 
 _FORGED: Final = re.compile(PLACEHOLDER)
-_WHITE: Final = frozenset(" \t\r\n\x0b\x0c")
-_SPACES: Final = re.compile(r"[ \t\r\n\x0b\x0c]+")
+_BLANKS: Final = frozenset(WHITE)
+_SPACES: Final = re.compile(f"[{WHITE}]+")
 
 
 def escaped(text: str) -> str:
