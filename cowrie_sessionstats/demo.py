@@ -170,6 +170,7 @@ def describe(record: dict[str, Any]) -> str:
         ],
         [known("first_command", "first: {}")],
         [known("last_command", "last:  {}")],
+        [known("fingerprint", "fingerprint: {}")],
         [f"url:   {printable(url, _TEXT)}" for url in record.get("urls", ())],
         [known("partial", "partial: {}")],
     ]
