@@ -52,6 +52,8 @@ _USER: Final = re.compile(r"[A-Za-z_][\w.-]{0,31}\$?", re.ASCII)
 _PATHLIKE: Final = re.compile(r"[\w.+@~/-]+")
 _SPACES: Final = re.compile(f"[{WHITE}]+")
 _LINES: Final = re.compile(r"\\n|\n")
+_SMALL: Final = re.compile("[a-z]+")
+_NAMES_PROGRAM: Final = frozenset({"program", "applet", "command"})
 _URL_END: Final = re.compile("[?#;&]")
 
 
@@ -61,7 +63,7 @@ class Words(ABC):
 
     vocabulary: Vocabulary
     values: Values
-    verbs: list[Piece] = field(factory=list, init=False)
+    verbs: list[Sequence[Piece]] = field(factory=list, init=False)
     """The programs that the line names."""
     binds: list[str] = field(factory=list, init=False)
     """Names that it makes without writing them."""
@@ -75,9 +77,30 @@ class Words(ABC):
 
     def show(self, word: Word, kind: Kind) -> Sequence[Piece]:
         """Return a word of a command as its template has it."""
+        if kind not in _NAMES_PROGRAM:
+            return self._shown(word, kind)
+        at = len(self.verbs)
+        shown = self._shown(word, kind)
+        self.verbs.insert(at, self._verb(word, kind, shown))  # before what the word runs
+        return shown
+
+    def _shown(self, word: Word, kind: Kind) -> Sequence[Piece]:
         if isinstance(word, Compound) and kind != "script" and is_forged(word):
-            return self._forged(word, kind)
+            return self._forged(word)
         return _SHOWN[kind](self, word)
+
+    def _verb(self, word: Word, kind: Kind, shown: Sequence[Piece]) -> Sequence[Piece]:
+        """Return what a word that names a program gives to the programs of the line."""
+        if kind == "program":
+            name = word if isinstance(word, str) and "/" not in word else unquoted(word)
+            name = name.rpartition("/")[2]
+            if name in self.vocabulary.commands:
+                return (name,)
+        for index in range(len(shown) - 1, -1, -1):
+            piece = shown[index]
+            if isinstance(piece, str) and "/" in piece:
+                return (piece.rpartition("/")[2], *shown[index + 1 :])
+        return shown
 
     def pieces(self, text: str) -> Sequence[Piece]:
         """Return the pieces of a text, as long as the line has not too many."""
@@ -94,7 +117,7 @@ class Words(ABC):
         """Return a word with the values in it masked."""
         return self.pieces(word) if isinstance(word, str) else self.parts(word.parts)
 
-    def _forged(self, word: Compound, kind: Kind) -> list[Piece]:
+    def _forged(self, word: Compound) -> list[Piece]:
         """Return a word with text in it that looks like a placeholder: it is left alone."""
         shown: list[Piece] = []
         for part in word.parts:
@@ -102,7 +125,7 @@ class Words(ABC):
                 shown.append(escaped(_SPACES.sub(" ", part)))
             elif isinstance(part, Quoted):
                 shown.append(part.quote)
-                shown += self._forged(Compound(part.parts), "plain")
+                shown += self._forged(Compound(part.parts))
                 if part.closed:
                     shown.append(part.quote[-1])
             elif isinstance(part, Substitution):
@@ -111,8 +134,6 @@ class Words(ABC):
                 shown.append("\\" + part.text)
             else:
                 shown.append(escaped(_SPACES.sub(" ", part.text)))
-        if kind in ("program", "applet", "command"):
-            self.verbs.append("".join(map(fallback, shown)).rpartition("/")[2])
         return shown
 
     def word(self, word: Word) -> Sequence[Piece]:
@@ -196,42 +217,20 @@ class Words(ABC):
         return [part.opening, *inner, closing]
 
     def _program_word(self, word: Word) -> Sequence[Piece]:
-        if word.__class__ is str and word in self.vocabulary.commands:
+        if isinstance(word, str) and word in self.vocabulary.commands:
             # A file of that name may be the session's, the command of that name is not.
-            self.verbs.append(word)
-            return [word]
-        if isinstance(word, str) and word.isalpha() and word.islower():
-            name_piece = Name(word, word)  # small letters alone are a name that somebody chose
-            self.verbs.append(name_piece)
-            return [name_piece]
+            return (word,)
+        if isinstance(word, str) and _SMALL.fullmatch(word):
+            return (Name(word, word),)  # small letters alone are a name that somebody chose
         pieces = self.as_it_stands(word)
-        name = unquoted(word).rpartition("/")[2]
-        if name in self.vocabulary.commands:
-            self.verbs.append(name)
-            return ["".join(map(fallback, pieces))]
-        last = pieces[-1] if pieces else ""
-        if not isinstance(last, Name):
-            last = "".join(map(fallback, pieces)).rpartition("/")[2]
-        self.verbs.append(last)
+        if unquoted(word).rpartition("/")[2] in self.vocabulary.commands:
+            return ("".join(map(fallback, pieces)),)
         return pieces
 
     def _applet(self, word: Word) -> Sequence[Piece]:
-        if is_forged(word) or has_dynamic(word):
+        if has_dynamic(word):
             return self._program_word(word)
-        shown = self.mask("applet", unquoted(word), "it is none of BusyBox's applets")
-        self.verbs.append(shown)
-        return [shown]
-
-    def _command_word(self, word: Word) -> Sequence[Piece]:
-        """Return the path of a program that is the session's own."""
-        pieces = self._run(word)
-        last = pieces[-1] if pieces else ""
-        if last in ("'", '"') and len(pieces) > 1:
-            last = pieces[-2]
-        if not isinstance(last, Name):
-            last = "".join(map(fallback, pieces)).rpartition("/")[2]
-        self.verbs.append("<name>" if isinstance(last, Name) and last.made else last)
-        return pieces
+        return (self.mask("applet", unquoted(word), "it is none of BusyBox's applets"),)
 
     def made(self, word: Word) -> Sequence[Piece]:
         """Return a word that is the name of something the session makes."""
@@ -380,7 +379,7 @@ class Words(ABC):
             text = part.parts[0] if len(part.parts) == 1 else None
             if isinstance(text, str) and self.scripts < SCRIPTS:
                 return [part.quote, *self.inner(text), part.quote if part.closed else ""]
-        return self._forged(word, "plain") if is_forged(word) else self.parts(word.parts)
+        return self._forged(word) if is_forged(word) else self.parts(word.parts)
 
     def inner(self, text: str) -> list[Piece]:
         """Return the template of shell text inside the line."""
@@ -411,7 +410,7 @@ _SHOWN: Final[dict[Kind, Callable[[Words, Word], Sequence[Piece]]]] = {
     "assignment": Words._assigned,
     "program": Words._program_word,
     "applet": Words._applet,
-    "command": Words._command_word,
+    "command": Words._run,
     "made": Words.made,
     "folders": Words._folders,
     "run": Words._run,

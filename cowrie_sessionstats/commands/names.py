@@ -32,10 +32,10 @@ class Names:
 
     def verbs(self, pieces: Iterable[Piece]) -> str:
         """Return the programs of a line, those that the session made without their numbers."""
-        return " ".join(
+        return "".join(
             piece
             if isinstance(piece, str)
-            else "<name>"
+            else ("<var>" if piece.name[0] == "$" else "<name>")
             if piece.made or self.knows(piece.name)
             else piece.fallback
             for piece in pieces

@@ -13,7 +13,13 @@ from typing import Final
 
 from attrs import define, field
 
-from cowrie_sessionstats.commands._analysis import Command, Node, commands_of, reads_file
+from cowrie_sessionstats.commands._analysis import (
+    Argument,
+    Command,
+    Node,
+    commands_of,
+    reads_file,
+)
 from cowrie_sessionstats.commands._items import (
     PLACEHOLDER,
     WHITE,
@@ -167,16 +173,19 @@ class _Maker(Words):
         chunk = None
         if self.maybe_chunk and not self.chunk:
             chunk = _Maker(self.vocabulary, self.values, chunk=True).plan(line)
-        verbs = self.verbs
-        open_verbs = any(verb.__class__ is Name for verb in verbs)
+        verbs: list[Piece] = []
+        for verb in self.verbs:
+            if verbs:
+                verbs.append(" ")
+            verbs += verb
         return Plan(
             "".join(map(fallback, shown or pieces)),
-            " ".join(map(fallback, verbs)),
+            "".join(map(fallback, verbs)),
             shown,
             frozenset(names),
             not made.isdisjoint(names),
             tuple(dict.fromkeys(name for name in self.binds if name not in names)),
-            tuple(verbs) if open_verbs else (),
+            tuple(verbs) if any(verb.__class__ is Name for verb in verbs) else (),
             self.prompts,
             self.goes_on,
             chunk,
@@ -251,8 +260,9 @@ class _Maker(Words):
 
     def _command(self, command: Command) -> list[Piece]:
         """Return the command's text: its words, with one space between them."""
-        replaced = self._fed_text(command) if command.program.feeds else None
         arguments = command.arguments
+        feeds = command.program.feeds and _program_at(arguments)
+        replaced: dict[int, Sequence[Piece]] | None = None
         listed = _LISTED_TO_OWN if command.program is PLAIN else _LISTED
         pieces: list[Piece] = []
         last: Sequence[Piece] | None = None
@@ -262,6 +272,8 @@ class _Maker(Words):
                 last = None
                 shown = self._redirect(command, *element)
             else:
+                if feeds is not False and index == feeds + 1:
+                    replaced = self._fed_text(command)
                 if replaced and index in replaced:
                     shown = replaced[index]
                 else:
@@ -437,6 +449,13 @@ class _Maker(Words):
         else:
             shown = self.word(target)
         return [text, " ", *shown]
+
+
+def _program_at(arguments: Sequence[Argument]) -> int:
+    """Return which word is the program, not one that wraps it."""
+    return max(
+        index for index, (_, kind, _) in enumerate(arguments) if kind in ("program", "command")
+    )
 
 
 def _awaits_document(command: Command) -> bool:
