@@ -20,6 +20,7 @@ from cowrie_sessionstats.commands._analysis import (
     commands_of,
     reads_file,
 )
+from cowrie_sessionstats.commands._canonical import canonical
 from cowrie_sessionstats.commands._items import (
     PLACEHOLDER,
     WHITE,
@@ -123,7 +124,7 @@ class Templates:
 
     def __attrs_post_init__(self) -> None:
         self._values = Values(self.vocabulary, self.note)
-        self._kept = lru_cache(CACHED_LINES)(self._plan)
+        self._kept = lru_cache(CACHED_LINES)(self._plan_kept)
         self._same = lru_cache(CACHED_LINES)(str)
 
     def plan(self, line: str) -> Plan:
@@ -140,6 +141,11 @@ class Templates:
     def shared(self, template: str) -> str:
         """Return the text itself, the same object for all sessions that hold it."""
         return self._same(template) if len(template) <= CACHED_LINE else template
+
+    def _plan_kept(self, line: str) -> Plan:
+        # Not with an operator's vocabulary: it may know more of what is replaced here.
+        same = canonical(line) if self.vocabulary.extension is None else line
+        return self._plan(line) if same == line else self._kept(same)
 
     def _plan(self, line: str) -> Plan:
         return _Maker(self.vocabulary, self._values).plan(line)

@@ -1,0 +1,74 @@
+"""Lines that stand for others have the same plan as they."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from test_templates import FRAGMENTS, everything
+
+from cowrie_sessionstats.commands import Templates, default_vocabulary
+from cowrie_sessionstats.commands._canonical import canonical
+
+MAKER = Templates(default_vocabulary())
+
+words = st.text("ABCabcxyz019!@#^&*()_+=.,?~/-:%$<`\\ ", max_size=12) | st.sampled_from(FRAGMENTS)
+tails = st.lists(
+    st.sampled_from(
+        [*FRAGMENTS, "|passwd", "|chpasswd", " | passwd root", "|bash", "kill ", "GGDBS"]
+    ),
+    max_size=4,
+).map("".join)
+passwords = st.builds(
+    'echo {}"{}{}{}"{}{}{}'.format,
+    st.sampled_from(["", "-e ", "-ne ", "-x "]),
+    st.sampled_from(["", "root:", "a:b:", "Root:"]),
+    words,
+    st.lists(words, max_size=2).map(lambda more: "".join(f"\\n{word}" for word in more)),
+    st.sampled_from(["|", " | ", "||", "|&"]),
+    st.sampled_from(["passwd", "chpasswd", "passwd.sh", "passwd root", "busybox passwd"]),
+    tails,
+)
+payloads = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(
+        ["echo -ne ", "printf ", "sed ", "> ", "sh -c ", "cat <<", "A=", "busybox ", "kill "]
+    ),
+    st.sampled_from(["'", '"', ""]),
+    st.binary(max_size=6).map(lambda raw: "".join(f"\\x{byte:02x}" for byte in raw)),
+    st.sampled_from(["'", '"', "x'", "' >> .s", '" | chpasswd', "'\n"]),
+    tails,
+)
+applets = st.builds(
+    "{}{}busybox {}{}".format,
+    st.sampled_from(["", "cat x; ", "cp ", "(", "sh|", "for a in b; do ", "sudo ", "echo "]),
+    st.sampled_from(["", "/bin/", "./", "/opt/"]),
+    st.text("ABCDXYZabc", min_size=1, max_size=8) | st.sampled_from(["kill 12", "kill -9 123"]),
+    tails,
+)
+kills = st.builds(
+    "{}kill {}{}{}".format,
+    st.sampled_from(["", "/bin/busybox ", "sudo "]),
+    st.sampled_from(["", "-9 ", "-s ", "%"]),
+    st.integers(0, 10**12).map(str),
+    tails,
+)
+
+
+@everything
+@given(passwords | payloads | applets | kills)
+def test_the_line_that_stands_for_another_has_its_plan(line: str) -> None:
+    """All of it: template, programs, names, what comes after."""
+    assert MAKER._plan(canonical(line)) == MAKER._plan(line)
+
+
+def test_the_lines_that_it_is_for() -> None:
+    """They are recognized, or nothing would be gained."""
+    for ours, theirs in (
+        ('echo -e "a\\nZx81kkP2\\nZx81kkP2"|passwd|bash', 'echo -e "qQ7mmLw0\\nb"|passwd|bash'),
+        ('echo "root:30JjhcjMlXUn"|chpasswd|bash', 'echo "root:xy9EJDM272VT"|chpasswd|bash'),
+        ("echo -ne '\\x7f\\x45\\x4c\\x46' >> .s", "echo -ne '\\x01\\x00\\x02' >> .s"),
+        ("cat /proc/mounts; /bin/busybox GGDBS", "cat /proc/mounts; /bin/busybox UZUCW"),
+        ("/bin/busybox kill -9 5673", "/bin/busybox kill -9 1553"),
+    ):
+        assert ours != theirs
+        assert canonical(ours) == canonical(theirs)
