@@ -124,7 +124,7 @@ def test_an_event(benchmark: Any, outputs: dict[str, Any], mix: list[Event], nam
 def test_the_ratio_to_jsonlog(
     outputs: dict[str, Any], mix: list[Event], request: pytest.FixtureRequest
 ) -> None:
-    """Ours is at most 0.75 of jsonlog's, templates included: the median of rounds with each once."""
+    """Ours is at most 0.75 of jsonlog's, as the median of rounds in which each runs once."""
     rounds, events = (9, mix) if full(request) else (1, mix[:2000])
     pairs = []
     for _ in range(rounds):
