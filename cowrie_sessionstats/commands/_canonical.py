@@ -19,9 +19,20 @@ _PASSWORD: Final = re.compile(
     re.VERBOSE,
 )
 _BYTES: Final = re.compile(r"""(['"])(?:\\x[0-9A-Fa-f]{2}){3,}\1""")
-_APPLET: Final = re.compile(r"(\A|[;&|(] ?)((?:/bin/)?busybox )[A-Z]{4,}(?= ?(?:[;&|)]|\Z))")
+_APPLET: Final = re.compile(
+    r"(?:(?<=\A)|(?<=[;&|(])|(?<=[;&|(] ))(?:/bin/)?busybox [A-Z]{4,}(?= ?(?:[;&|)]|\Z))"
+)
 _PROCESS: Final = re.compile(r"((?:/bin/busybox )?kill (?:-9 )?)[0-9]+")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ./;&|()_=-]+")
+
+
+# Functions, not templates: Python 3.11 loses some bytes each time a template is made.
+def _other_bytes(match: re.Match[str]) -> str:
+    return rf"{match[1]}\x00\x00\x00{match[1]}"
+
+
+def _other_applet(match: re.Match[str]) -> str:
+    return f"{match[0].partition(' ')[0]} AAAAA"
 
 
 def canonical(line: str) -> str:  # noqa: PLR0911  one return for each kind
@@ -36,11 +47,11 @@ def canonical(line: str) -> str:  # noqa: PLR0911  one return for each kind
                 return f"{before}{user}x{behind}{line[match.end() :]}"
             return line
     if "\\x" in line:
-        return line if "<" in line else _BYTES.sub(r"\1\\x00\\x00\\x00\1", line)
+        return line if "<" in line else _BYTES.sub(_other_bytes, line)
     if "busybox " in line or line.startswith("kill "):
         match = _PROCESS.fullmatch(line)
         if match is not None:
             return f"{match[1]}2"
         if _PLAIN.fullmatch(line) is not None:
-            return _APPLET.sub(r"\1\2AAAAA", line)
+            return _APPLET.sub(_other_applet, line)
     return line

@@ -122,7 +122,7 @@ def unquoted(word: Word) -> str:
     if isinstance(word, str):
         if "\\" not in word or len(word) > LONG_WORD:
             return word
-        return _ESCAPE.sub(r"\1", word)
+        return _ESCAPE.sub(_escaped, word)
     return "".join(unquoted(part) if isinstance(part, str) else _plain(part) for part in word.parts)
 
 
@@ -137,6 +137,11 @@ def _plain(part: Part) -> str:
 
 
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+
+
+# A function, not a template: Python 3.11 loses some bytes each time a template is made.
+def _escaped(match: re.Match[str]) -> str:
+    return match[1]
 
 
 def is_forged(word: Word) -> bool:

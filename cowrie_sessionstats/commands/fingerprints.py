@@ -35,6 +35,18 @@ _USER: Final = re.compile(r"[A-Za-z_][\w.-]{0,31}", re.ASCII)
 _FIRST_WORD: Final = re.compile(rf"[{WHITE}]*([\w./+-]*)")
 
 
+@define(eq=False)
+class _Before:
+    """What a line says of those after it."""
+
+    prompts: tuple[Prompt, ...]
+    """What the running program asks for."""
+    goes_on: str | None
+    """The command and the quote that are not at their end."""
+    typed: str | None = None
+    """The last answer."""
+
+
 @define(eq=False, weakref_slot=False)
 class Script:
     """What a session has run so far: the links of two chains, and at most 64 names."""
@@ -47,22 +59,20 @@ class Script:
     """The last one, up to 1,024 characters and one that tells there are more."""
     _last: str | bytes = field(default="", init=False)
     _names: Names | None = field(default=None, init=False)
-    _prompts: tuple[Prompt, ...] = field(default=(), init=False)
-    _goes_on: str | None = field(default=None, init=False)
-    _typed: str | None = field(default=None, init=False)
-    """The last answer to a prompt, while there may be another."""
+    _before: _Before | None = field(default=None, init=False)
+    """What the lines before say of the next one; nearly always nothing."""
 
     def add(self, line: str, templates: Templates) -> str:
         """Take one command line and return its template; a blank line has none and counts not."""
-        if self._prompts or self._goes_on is not None or self._last == "<base64>":
+        if self._before is not None or self._last == "<base64>":
             plan = self._given_before(line, templates)
         else:
             plan = templates.plan(line)
         if plan.constant:
             template, programs = plan.plain, plan.programs
         else:
-            self._prompts = plan.prompts
-            self._goes_on = plan.goes_on
+            if plan.prompts or plan.goes_on is not None:
+                self._before = _Before(plan.prompts, plan.goes_on)
             template, programs = self._filled(plan)
             template = templates.shared(template)
         if len(template) > _KEPT:
@@ -80,7 +90,7 @@ class Script:
 
     def prompted(self) -> None:
         """Take note that the running program has had its input: what follows are commands."""
-        self._prompts = ()
+        self._before = None
 
     def name(self, name: str) -> str | None:
         """Return what stands for a name that the session has made; None if it has not."""
@@ -93,21 +103,19 @@ class Script:
 
     def _given_before(self, line: str, templates: Templates) -> Plan:
         """Return the plan of a line whose meaning depends on the lines before it."""
-        prompts, self._prompts = self._prompts, ()
-        goes_on, self._goes_on = self._goes_on, None
-        typed, self._typed = self._typed, None
-        if prompts:
+        before, self._before = self._before, None
+        if before is not None and before.prompts:
+            prompts = before.prompts
             answer = _answer(line, prompts[0], templates)
             if answer is not None:
                 # A new password is typed twice: then the program has what it wants.
-                if line != typed or len(prompts) > ASKED:
-                    self._prompts = prompts[1:]
-                    self._typed = line[:_KEPT]
+                if prompts[1:] and (line != before.typed or len(prompts) > ASKED):
+                    self._before = _Before(prompts[1:], None, line[:_KEPT])
                 templates.tell(line.strip(WHITE), "<secret>", "a line typed at a password prompt")
                 return answer
-        elif goes_on is not None:
-            if _continues(line, goes_on, templates):
-                return templates.plan(f"{goes_on}{line}")
+        elif before is not None and before.goes_on is not None:
+            if _continues(line, before.goes_on, templates):
+                return templates.plan(f"{before.goes_on}{line}")
         elif _is_payload(line, templates):
             templates.tell(
                 line.strip(WHITE), "<base64>", "the end of the lines of base64 before it"

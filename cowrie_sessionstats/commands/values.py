@@ -396,7 +396,12 @@ def escaped(text: str) -> str:
 
     A placeholder has an even number of backslashes before it, text that looks like one an odd.
     """
-    return _UNESCAPED.sub(r"\1\\\2", text)
+    return _UNESCAPED.sub(_with_backslash, text)
+
+
+# A function, not a template: Python 3.11 loses some bytes each time a template is made.
+def _with_backslash(match: re.Match[str]) -> str:
+    return f"{match[1]}\\{match[2]}"
 
 
 _UNESCAPED: Final = re.compile(rf"(?<!\\)((?:\\\\){{0,64}})({PLACEHOLDER})")
