@@ -172,7 +172,7 @@ def _program(  # noqa: C901
         text = beginning(words[stop])
         if text[:1] == "-" and words[stop] != "-":
             role, attached = _option(program, text)
-            alone = attached or words[stop].__class__ is not str
+            alone = attached or words[stop].__class__ is not str or text[-1] == "="
             stop += 1 if role is None or alone else 2
         elif left or is_assignment(words[stop]):
             left -= not is_assignment(words[stop])
@@ -197,14 +197,15 @@ def _operands(command: Command, words: list[Word], vocabulary: Vocabulary) -> No
         if awaited is not None and (sure or text[:1] != "-"):
             arguments.append((word, awaited, ""))
             awaited = None
-        elif options and text[:1] == "-" and word != "-":
+            continue
+        awaited = None
+        if options and text[:1] == "-" and word != "-":
             if word == "--":
                 options = False
                 arguments.append((word, "plain", ""))
                 continue
-            awaited = _take_option(command, word, text, vocabulary)
             # Of an option that is not known, a secret is only its argument if it can be one.
-            sure = arguments[-1][1] != "flag"
+            awaited, sure = _take_option(command, word, text, vocabulary)
         elif program.assigns:
             kind: Kind = "assignment" if is_assignment(word) else "variable"
             arguments.append((word, kind, ""))
@@ -222,8 +223,10 @@ def _operands(command: Command, words: list[Word], vocabulary: Vocabulary) -> No
             arguments[at] = (arguments[at][0], program.role(index, len(operands)), "")
 
 
-def _take_option(command: Command, word: Word, text: str, vocabulary: Vocabulary) -> Role | None:
-    """Take an option; return what the next word is if it is the option's argument."""
+def _take_option(
+    command: Command, word: Word, text: str, vocabulary: Vocabulary
+) -> tuple[Role | None, bool]:
+    """Take an option; return what the next word is, if it is its argument, and whether it must."""
     program = command.program
     if word is text and program.stdin_with and _reads_stdin(program, text):
         command.stdin = program.stdin
@@ -231,19 +234,19 @@ def _take_option(command: Command, word: Word, text: str, vocabulary: Vocabulary
     if role is None:
         command.arguments.append((word, "flag", ""))
         if word is text and _LONG_OPTION.match(text) and says(text, vocabulary.secret_names):
-            return "secret"
-        return None
+            return "secret", False
+        return None, True
     rest: list[Part] = [] if isinstance(word, str) else word.parts[1:]
     if attached:
         rest = [text[-attached:], *rest]
         text = text[:-attached]
     if not rest:
-        command.arguments.append((word, "plain", ""))
-        return None if text[-1] == "=" else role
+        command.arguments.append((word, "flag", ""))
+        return None if text[-1] == "=" else role, True
     first = rest[0]
     value = first if len(rest) == 1 and isinstance(first, str) else Compound(rest)
     command.arguments.append((value, role, text))
-    return None
+    return None, True
 
 
 def _reads_stdin(program: Program, text: str) -> bool:

@@ -118,8 +118,9 @@ class _Frame:
         if parts is None:
             return
         self.parts = None
+        parts = _merged(parts)
         first = parts[0]
-        word = first if len(parts) == 1 and first.__class__ is str else Compound(_merged(parts))
+        word = first if len(parts) == 1 and first.__class__ is str else Compound(parts)
         self.items.append(word)
         if self.awaits_delimiter:
             self.awaits_delimiter = False
@@ -186,6 +187,7 @@ class _Lexer:
             elif kind == _OPERATOR:
                 text = match[0]
                 frame.end_word()
+                frame.awaits_delimiter = False
                 if text == ")" and not frame.parentheses and frame.opening not in ("", "`"):
                     self.position = match.end()
                     self._close()

@@ -92,8 +92,7 @@ class Words(ABC):
     def _verb(self, word: Word, kind: Kind, shown: Sequence[Piece]) -> Sequence[Piece]:
         """Return what a word that names a program gives to the programs of the line."""
         if kind == "program":
-            name = word if isinstance(word, str) and "/" not in word else unquoted(word)
-            name = name.rpartition("/")[2]
+            name = unquoted(word).rpartition("/")[2]
             if name in self.vocabulary.commands:
                 return (name,)
         for index in range(len(shown) - 1, -1, -1):
@@ -253,20 +252,20 @@ class Words(ABC):
         for index in range(len(pieces) - 1, -1, -1):
             piece = pieces[index]
             if isinstance(piece, Name):
-                if piece.name == base.rstrip(".") or piece.name == base:
+                if piece.name[0] != "$" and piece.name in (base, base.rstrip(".")):
                     pieces[index] = Name(piece.name, piece.fallback, made=True)
                 break
             if base.isdecimal() and piece == self.values.fallback(base):
                 pieces[index] = Name(base, piece, made=True)
                 break
-            if piece not in ("/", "'", '"', "."):
+            if piece not in ("/", "'", '"') and piece.strip("."):
                 break
         return pieces
 
     def _folders(self, word: Word) -> Sequence[Piece]:
         """Return the path of a directory that is made with those above it."""
         pieces = list(self.made(word))
-        if isinstance(pieces[-1], Name) and pieces[-1].made:
+        if any(isinstance(piece, Name) and piece.made for piece in pieces):
             for index, piece in enumerate(pieces):
                 if isinstance(piece, Name) and piece.name[0] != "$":
                     pieces[index] = Name(piece.name, piece.fallback, made=True)

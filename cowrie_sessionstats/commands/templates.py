@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import define, field
 
@@ -73,6 +73,10 @@ _LISTED: Final = _PAYLOADS | {"<pid>"}
 no fixed length."""
 _LISTED_TO_OWN: Final = _LISTED | {"<ip>", "<host>"}
 """The same for programs of which nothing is known: a worm is told its peers."""
+
+
+Replaced: TypeAlias = dict[int, Sequence[Piece] | Callable[[], Sequence[Piece]]]
+"""What is shown for some words of a command, by their index; or what tells when it is its turn."""
 
 
 @define
@@ -268,7 +272,7 @@ class _Maker(Words):
         """Return the command's text: its words, with one space between them."""
         arguments = command.arguments
         feeds = command.program.feeds and _program_at(arguments)
-        replaced: dict[int, Sequence[Piece]] | None = None
+        replaced: Replaced | None = None
         listed = _LISTED_TO_OWN if command.program is PLAIN else _LISTED
         pieces: list[Piece] = []
         last: Sequence[Piece] | None = None
@@ -281,10 +285,11 @@ class _Maker(Words):
                 if feeds is not False and index == feeds + 1:
                     replaced = self._fed_text(command)
                 if replaced and index in replaced:
-                    shown = replaced[index]
+                    made = replaced[index]
+                    shown = made() if callable(made) else made
                 else:
                     word, kind, head = arguments[index]
-                    if kind == "value" and last in _PEERS and is_port(word):
+                    if kind == "value" and not head and last in _PEERS and is_port(word):
                         shown = [self.mask("port", word, "a number behind an address")]
                     else:
                         shown = self.show(word, kind)
@@ -301,7 +306,7 @@ class _Maker(Words):
 
     def _fed_text(  # noqa: C901  one branch for each way to read it
         self, command: Command
-    ) -> dict[int, Sequence[Piece]] | None:
+    ) -> Replaced | None:
         """Return what stands for the arguments of echo and its like, by their index."""
         operands: list[int] = []
         for index, (word, kind, _) in enumerate(command.arguments):
@@ -336,9 +341,9 @@ class _Maker(Words):
         shown += self.substituted(words)
         return {index: shown if index == operands[0] else [] for index in operands}
 
-    def _written_bytes(self, operands: list[int], words: list[Word]) -> dict[int, Sequence[Piece]]:
+    def _written_bytes(self, operands: list[int], words: list[Word]) -> Replaced:
         """Mask escaped bytes that are written, be it only one."""
-        replaced: dict[int, Sequence[Piece]] = {}
+        replaced: Replaced = {}
         for index, word in zip(operands, words, strict=True):
             part = word if isinstance(word, str) else word.parts[0]
             text = unquoted(word) if isinstance(part, Quoted) else part
@@ -356,24 +361,16 @@ class _Maker(Words):
                 )
         return replaced
 
-    def _unfinished(
-        self, index: int, word: Word, tail: Quoted
-    ) -> dict[int, Sequence[Piece]] | None:
+    def _unfinished(self, index: int, word: Word, tail: Quoted) -> Replaced | None:
         """Mask a quoted text of which the rest is in the next line."""
         text = unquoted(Compound(tail.parts))
         if not text or isinstance(word, str):
             return None
-        return {
-            index: [
-                *self.parts(word.parts[:-1]),
-                tail.quote,
-                self.mask("text", text, "a quoted text that the line does not end"),
-            ]
-        }
+        masked = self.mask("text", text, "a quoted text that the line does not end")
+        # When it is its turn: the programs of substitutions are in the order of the words.
+        return {index: lambda: [*self.parts(word.parts[:-1]), tail.quote, masked]}
 
-    def _chunk(
-        self, command: Command, operands: list[int], words: list[Word]
-    ) -> dict[int, Sequence[Piece]] | None:
+    def _chunk(self, command: Command, operands: list[int], words: list[Word]) -> Replaced | None:
         """Take a short word of base64's alphabet that goes to a file for the end of a payload."""
         if len(words) != 1 or not any(
             isinstance(element, tuple) and ">" in element[0].text for element in command.elements

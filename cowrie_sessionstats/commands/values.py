@@ -160,7 +160,7 @@ class Values:
             elif kind == "space":
                 pieces.append(" ")
             elif kind == "path":
-                if address == len(pieces) and _PORT.fullmatch(match[0][1:]):
+                if address and address == len(pieces) and _PORT.fullmatch(match[0][1:]):
                     pieces += ["/", self.mask("port", match[0][1:], "a number behind an address")]
                 else:
                     self._path(match[0], pieces)
@@ -383,7 +383,7 @@ _PORT: Final = re.compile("[0-9]{2,5}")
 def _follows(pieces: Sequence[Piece], start: int) -> bool:
     """Whether only what stands between an address and its port comes after ``start``."""
     between = "".join(str(piece) for piece in pieces[start:])
-    return 0 < len(between) <= 4 and not between.strip(",'\" :/\\)")  # noqa: PLR2004
+    return 0 < len(between) <= 4 and not between.strip(",'\" :/)")  # noqa: PLR2004
 
 
 _FORGED: Final = re.compile(PLACEHOLDER)
