@@ -32,9 +32,13 @@ def forget(sessions: Sessions) -> None:
     """Empty what all sessions share: caches of fixed size, that fill and make room as they like."""
     templates = sessions._templates
     kept: list[Any] = [
-        templates._kept, templates._same, templates._values._kept, templates._values.is_random,
+        templates._kept,
+        templates._kept_long,
+        templates._same,
+        templates._values._kept,
+        templates._values.is_random,
         _kept_links,
-    ]  # fmt: skip
+    ]
     for cache in kept:
         cache.cache_clear()
     gc.collect()

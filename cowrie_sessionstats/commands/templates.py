@@ -56,10 +56,12 @@ from cowrie_sessionstats.commands.vocabulary import PLAIN, Prompt, Stdin, Vocabu
 
 LINE_LIMIT: Final = 1 << 16
 """Characters of a line that are read, the rest is cut: twenty times the longest in the logs."""
-CACHED_LINE: Final = 4096
+CACHED_LINE: Final = 512
 CACHED_LINES: Final = 1024
-"""Lines up to CACHED_LINE characters whose plans are kept: nearly all lines are the same few.
-At worst, filled by an attacker, they hold 30 MB."""
+"""Lines up to CACHED_LINE characters whose plans are kept: nearly all lines are the same few."""
+CACHED_LONG_LINE: Final = 4096
+CACHED_LONG_LINES: Final = 64
+"""The same for longer ones. Filled by an attacker with as many names as fit, both hold 46 MB."""
 PROMPTED: Final = 16
 """Lines of a here-document that are taken for passwords, if they come as lines of their own."""
 _ECHO_OPTION: Final = re.compile(r"-[neE]{1,3}")
@@ -124,17 +126,22 @@ class Templates:
     """Told of each replacement, for people; then nothing is kept for the next time."""
     _values: Values = field(init=False)
     _kept: Callable[[str], Plan] = field(init=False)
+    _kept_long: Callable[[str], Plan] = field(init=False)
     _same: Callable[[str], str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._values = Values(self.vocabulary, self.note)
         self._kept = lru_cache(CACHED_LINES)(self._plan_kept)
+        self._kept_long = lru_cache(CACHED_LONG_LINES)(self._plan)
         self._same = lru_cache(CACHED_LINES)(str)
 
     def plan(self, line: str) -> Plan:
         """Return the plan of ``line``; any text has one. Time is proportional to its length."""
-        if len(line) <= CACHED_LINE and self.note is None:
-            return self._kept(line)
+        if self.note is None:
+            if len(line) <= CACHED_LINE:
+                return self._kept(line)
+            if len(line) <= CACHED_LONG_LINE:
+                return self._kept_long(line)
         return self._plan(line)
 
     def tell(self, original: str, placeholder: str, rule: str) -> None:

@@ -31,8 +31,8 @@ HEX_LENGTH: Final = 8
 NAME_LIMIT: Final = 255
 """Characters of a name that can be bound: Linux's NAME_MAX."""
 CACHED_LENGTH: Final = 64
-CACHED_TEXTS: Final = 4096
-"""Texts up to CACHED_LENGTH characters whose parts are kept: about 2 MB, and most words recur."""
+CACHED_TEXTS: Final = 2048
+"""Texts up to CACHED_LENGTH characters whose parts are kept: about 1 MB, and most words recur."""
 
 Note: TypeAlias = "Callable[[str, str, str], None]"
 """Told what was replaced, with what, and by which rule."""
