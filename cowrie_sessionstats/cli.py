@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -169,6 +170,89 @@ def _session(line: str, where: str) -> list[list[str]]:
             f'{where}: this is no JSON list of command lines, such as ["uname -a", "exit"]'
         )
     return [session]
+
+
+_JOBS: Final = click.IntRange(1, 256)
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write to this file, whole or not at all. Its ending says what: .jsonl, .jsonl.gz, "
+    ".msgpack, .csv, .parquet.",
+)
+@click.option("--open", "open_sessions", is_flag=True, help="Write sessions without an end, too.")
+@click.option("--strict", is_flag=True, help="Stop at the first line or file that cannot be read.")
+@click.option(
+    "--jobs",
+    type=_JOBS,
+    help="Processes that share the work; the records are the same with any number. "
+    "[default: one for each processor]",
+)
+@click.option(
+    "--passwords",
+    type=click.Choice(["keep", "drop"]),
+    default="keep",
+    show_default=True,
+    help="Whether the record holds the password of the login.",
+)
+@click.option(
+    "--vocabulary",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Add a vocabulary of your own, as the option of that name in cowrie.cfg does.",
+)
+def summarize(  # noqa: PLR0913 - one for each option
+    paths: tuple[str, ...],
+    *,
+    output: Path | None,
+    open_sessions: bool,
+    strict: bool,
+    jobs: int | None,
+    passwords: str,
+    vocabulary: Path | None,
+) -> None:
+    """Write the record of every session in Cowrie's JSON logs, in the order of their close.
+
+    Each PATH is a file, a folder, a glob or - for the standard input: logs of any year and any
+    number of sensors, plain or compressed (gzip, bzip2, xz, zstd), rotated and copied as they may
+    be. They are read in the order of time, and what several of them hold counts once.
+
+    The exit status is 0 if any session was summarized, 1 if none was, 2 for wrong usage.
+    """
+    try:
+        from cowrie_sessionstats.replay import command, formats  # noqa: PLC0415
+        from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
+    from cowrie_sessionstats.commands import VocabularyError  # noqa: PLC0415
+
+    try:
+        settings = Settings.of(vocabulary, passwords == "keep")
+        if output is not None:
+            formats.check(output)
+    except VocabularyError as error:
+        raise click.ClickException(str(error)) from None
+    except formats.FormatError as error:
+        raise click.BadParameter(str(error), param_hint="--output") from None
+    request = command.Request(
+        paths,
+        settings,
+        jobs or processors(),
+        output=output,
+        open_sessions=open_sessions,
+        strict=strict,
+    )
+    sys.exit(command.summarize(request))
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @main.command()

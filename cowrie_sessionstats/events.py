@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
-
-from attrs import define
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from cowrie_sessionstats import activity
 from cowrie_sessionstats.timestamps import YEAR_10000, parse_timestamp
@@ -22,6 +21,40 @@ RawEvent: TypeAlias = Mapping[str, Any]
 SessionKey: TypeAlias = tuple[str, str]
 
 SUMMARY_EVENTID: Final = "cowrie.sessionstats.summary"
+COMMAND_INPUT: Final = "cowrie.command.input"
+
+FIELDS: Final = (
+    "eventid",
+    "sensor",
+    "session",
+    "timestamp",
+    "input",
+    "realm",
+    "time",
+    "late",
+    "uuid",
+    "protocol",
+    "system",
+    "src_ip",
+    "src_port",
+    "dst_ip",
+    "dst_port",
+    "duration",
+    "duration_ms",
+    "username",
+    "password",
+    "fingerprint",
+    "key",
+    "version",
+    "hassh",
+    "width",
+    "height",
+    "arch",
+    "url",
+    "shasum",
+    "ttylog",
+)
+"""All that is read of an event: a reader of logs may skip every other field."""
 
 ID_LIMIT: Final = 256
 """Characters of a session's or sensor's name: Cowrie's have 8 to 12, a host name at most 253."""
@@ -30,11 +63,11 @@ LONGEST: Final = 1e9
 """Seconds that a duration may have, about 30 years; more is damage, not a session."""
 
 _PORT_LIMIT: Final = 65_535
+_PROTOCOLS: Final = ("ssh", "telnet")
 _NUMBER_LIMIT: Final = 32  # characters of a number written as text: Cowrie's have at most 20
 
 
-@define(eq=False)
-class Endpoints:
+class Endpoints(NamedTuple):
     """Where a session came from and went to, as far as one event tells."""
 
     uuid: str | None
@@ -171,7 +204,7 @@ def _protocol(raw: RawEvent, eventid: str) -> str | None:
     the name of the transport's class, tells, or an event that only one of the two has.
     """
     named = _name(raw, "protocol")
-    if named in ("ssh", "telnet"):
+    if named in _PROTOCOLS:
         return named
     system = (_text(raw, "system") or "")[:ID_LIMIT].lower()
     if "telnet" in system or eventid.startswith("cowrie.telnet."):
@@ -201,6 +234,99 @@ def read(raw: RawEvent) -> activity.Event | None:
     if eventid.startswith(_ACTIVITY):
         return _OTHER
     return None
+
+
+class _Absent(Enum):
+    ABSENT = "absent"
+
+
+ABSENT: Final = _Absent.ABSENT
+"""What a field of a ``LogEvent`` holds that the line does not have."""
+
+
+class LogEvent(Protocol):
+    """One event of a log, decoded: ``FIELDS`` as attributes, ABSENT where it has none.
+
+    It reads as a dictionary, too (``get``, ``[]``, ``in``), so that ``read`` takes it.
+    """
+
+    eventid: Any
+    sensor: Any
+    session: Any
+    timestamp: Any
+    time: Any
+    """Set by the reader to the time that ``timestamp`` says, where the log has none."""
+
+
+def read_log(event: Any) -> activity.Event | None:
+    """Return what ``read`` does, of an event of a log: the commonest ones faster."""
+    reader = _LOG_READERS.get(event.eventid)
+    return read(event) if reader is None else reader(event)
+
+
+def log_endpoints(event: Any) -> Endpoints:
+    """Return what ``endpoints`` does, of an event of a log: of the usual kind faster."""
+    ends = Endpoints(
+        event.uuid, event.protocol, event.src_ip, event.src_port, event.dst_ip, event.dst_port
+    )
+    if (
+        ends.uuid.__class__ is str
+        and ends.protocol in _PROTOCOLS
+        and ends.src_ip.__class__ is str
+        and ends.src_port.__class__ is int
+        and ends.dst_ip.__class__ is str
+        and ends.dst_port.__class__ is int
+        and ends.uuid
+        and ends.src_ip
+        and ends.dst_ip
+        and 0 <= ends.src_port <= _PORT_LIMIT
+        and 0 <= ends.dst_port <= _PORT_LIMIT
+        and event.eventid == "cowrie.session.connect"
+    ):
+        return ends
+    return endpoints(event)
+
+
+def _log_connect(event: Any) -> activity.Event:
+    return activity.Connect(None if event.timestamp is ABSENT else event.timestamp)
+
+
+def _log_closed(event: Any) -> activity.Event:
+    milliseconds, stamp, tick = event.duration_ms, event.timestamp, event.time
+    if (
+        milliseconds.__class__ is int
+        and 0 <= milliseconds <= LONGEST
+        and stamp.__class__ is str
+        and tick.__class__ is float
+    ):
+        return activity.Closed(stamp, tick, milliseconds / 1000)
+    return _closed(event)
+
+
+def _log_version(event: Any) -> activity.Event:
+    version = event.version
+    if version.__class__ is str and version[:4] == "SSH-":
+        return activity.ClientVersion(version)
+    return _client_version(event)
+
+
+def _log_kex(event: Any) -> activity.Event:
+    hassh = event.hassh
+    return activity.ClientKex(hassh) if hassh.__class__ is str and hassh else _client_kex(event)
+
+
+def _log_login(event: Any) -> activity.Event:
+    username, password, tick = event.username, event.password, event.time
+    if (
+        username.__class__ is str
+        and password.__class__ is str
+        and tick.__class__ is float
+        and event.fingerprint is ABSENT
+        and event.key is ABSENT
+    ):
+        succeeded = event.eventid == "cowrie.login.success"
+        return activity.Login(tick, succeeded, "password", username, password, None)
+    return _login(event)
 
 
 # Events without fields are the same object every time.
@@ -342,7 +468,7 @@ _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
     "cowrie.client.kex": _client_kex,
     "cowrie.client.size": _terminal,
     "cowrie.session.params": _architecture,
-    "cowrie.command.input": _command,
+    COMMAND_INPUT: _command,
     "cowrie.command.failed": lambda _: _COMMAND_FAILED,
     "cowrie.command.success": _command_success,
     "cowrie.session.input": lambda _: _SESSION_INPUT,
@@ -351,4 +477,12 @@ _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
     "cowrie.session.file_upload": _upload,
     "cowrie.direct-tcpip.request": _forward,
     "cowrie.log.closed": _tty_log,
+}
+_LOG_READERS: Final[Mapping[Any, Callable[[Any], activity.Event]]] = {
+    "cowrie.session.connect": _log_connect,
+    "cowrie.session.closed": _log_closed,
+    "cowrie.client.version": _log_version,
+    "cowrie.client.kex": _log_kex,
+    "cowrie.login.success": _log_login,
+    "cowrie.login.failed": _log_login,
 }

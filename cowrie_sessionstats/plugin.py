@@ -14,6 +14,7 @@ from cowrie.core.config import CowrieConfig
 from twisted.internet import task
 from twisted.logger import Logger
 
+from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
 from cowrie_sessionstats.options import OptionError, Options, read_options
 from cowrie_sessionstats.outputs import STOP_SECONDS, Destination
@@ -75,7 +76,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             self._emit,
             max_sessions=options.max_sessions,
             keep_passwords=options.keep_passwords,
-            vocabulary=options.vocabulary,
+            templates=Templates(options.vocabulary),
         )
         self._finished = False
         # Cowrie 3.0.10 on calls stop() after everything, when its dispatcher delivers no more;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -52,8 +52,37 @@ class Commands:
             self.distinct.add(line)
             self.script.add(line, templates)
             self.last = line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT + 1]
-        if tick is None:
-            return
+        if tick is not None:
+            self._time(tick)
+
+    def extend(self, lines: Sequence[str], ticks: Sequence[float], templates: Templates) -> None:
+        """Take command lines and their times, as ``add`` does one by one."""
+        self.exact.update(("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
+        self.distinct.extend(lines)
+        self.script.extend(lines, templates)
+        last = lines[-1]
+        self.last = last if len(last) <= TEXT_LIMIT else last[: TEXT_LIMIT + 1]
+        if self.first_tick is None:
+            self.first_tick = ticks[0]
+            self._base = int(ticks[0])
+            self._micros = timestamps.micros(ticks[0], self._base)
+            ticks = ticks[1:]
+            if not ticks:
+                self.last_tick = self.first_tick
+                return
+        self.last_tick = ticks[-1]
+        base, before = self._base, self._micros
+        gaps = []
+        for tick in ticks:
+            now = round((tick - base) * 1_000_000)
+            if now >= before:
+                gaps.append((now - before) / 1_000_000)
+            before = now
+        self._micros = before
+        self.gaps.extend(gaps)
+
+    def _time(self, tick: float) -> None:
+        """Take the time of one command line."""
         self.last_tick = tick
         if self.first_tick is None:
             self.first_tick = tick
@@ -147,20 +176,36 @@ class Session:
         """Take one event of this session into the counters."""
         _COUNTERS[event.__class__](self, event)
 
+    def count_commands(self, lines: Sequence[str], ticks: Sequence[float]) -> None:
+        """Take command lines that came one after the other, all with a time."""
+        self.command_events += len(lines)
+        self.commands += len(lines)
+        if self.lines is None:
+            self.lines = Commands(lines[0][: TEXT_LIMIT + 1])
+        self.lines.extend(lines, ticks, self.templates)
+
     def identify(self, ends: events.Endpoints) -> None:
         """Take what an event says of the session's identity, where nothing was known before."""
-        for name in _IDENTITY:
-            if getattr(self, name) is None:
-                value = getattr(ends, name)
-                if value is not None:
-                    setattr(self, name, self.clip(name, value) if name in _TEXTS else value)
+        uuid, protocol, src_ip, src_port, dst_ip, dst_port = ends
+        if self.uuid is None and uuid is not None:
+            self.uuid = self.clip("uuid", uuid)
+        if self.protocol is None:
+            self.protocol = protocol
+        if self.src_ip is None and src_ip is not None:
+            self.src_ip = self.clip("src_ip", src_ip)
+        if self.src_port is None:
+            self.src_port = src_port
+        if self.dst_ip is None and dst_ip is not None:
+            self.dst_ip = self.clip("dst_ip", dst_ip)
+        if self.dst_port is None:
+            self.dst_port = dst_port
 
     def clip(self, name: str, text: str | None) -> str | None:
         """Return ``text`` cut to ``TEXT_LIMIT`` characters, and remember whether ``name`` was."""
         if text is None or len(text) <= TEXT_LIMIT:
             if self.cut:
                 self.cut.discard(name)
-            return _shared(text) if text is not None and len(text) <= _SHARED_LENGTH else text
+            return text if text is None or len(text) > _SHARED_LENGTH else _shared(text)
         if self.cut is None:
             self.cut = set()
         self.cut.add(name)
@@ -202,8 +247,6 @@ _SHARED_LENGTH: Final = 128
 _shared: Final = lru_cache(1024)(str)
 """The first of equal texts, which nearly all sessions have: one client, one user, one sensor.
 1,024 of them take half a megabyte at most."""
-_IDENTITY: Final = ("uuid", "protocol", "src_ip", "src_port", "dst_ip", "dst_port")
-_TEXTS: Final = frozenset({"uuid", "protocol", "src_ip", "dst_ip"})
 
 
 # ---------------------------------------------------------------- how each event counts

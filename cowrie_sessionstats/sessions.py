@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 from attrs import define, field
 
 from cowrie_sessionstats import activity, events, timestamps
-from cowrie_sessionstats.commands import Templates, Vocabulary, default_vocabulary
+from cowrie_sessionstats.commands import Templates, default_vocabulary
 from cowrie_sessionstats.session import Partial, Session
-from cowrie_sessionstats.summary import Summary, summary_of
+from cowrie_sessionstats.summary import summary_of
 
 MAX_SESSIONS: Final = 20_000
 """Open sessions at once: far more than a Cowrie process bears, and at most 80 MB of counters."""
@@ -25,6 +26,8 @@ RECENT_SESSIONS: Final = 2_048
 RECENT_WEIGHT: Final = 8_192
 """Characters in the lists of a session that is kept for that. A usual one has some hundreds; one
 made to be large must not stay: with this and 4 KiB each, those kept take at most 75 MB."""
+
+Ends: TypeAlias = Callable[[Any], events.Endpoints]
 
 
 @define(eq=False)
@@ -55,20 +58,24 @@ class Sessions:
     that was never seen to begin while the table is full: it must push out none that was.
     """
 
-    emit: Callable[[Summary], None]
+    emit: Callable[[Any], None]
     max_sessions: int = MAX_SESSIONS
     keep_passwords: bool = True
-    vocabulary: Vocabulary = field(factory=default_vocabulary)
+    templates: Templates = field(factory=lambda: Templates(default_vocabulary()))
+    max_recent: int = RECENT_SESSIONS
+    make: Callable[[Session], Any] = summary_of
+    """Makes what is emitted of a session: the ``Summary``, or something quicker to make."""
+    final_only: bool = False
+    """Whether a record is emitted once, with its last revision, when nothing can change it."""
+    give_up_after: float = math.inf
+    """Seconds without an event after which a session that has to make room for another counts as
+    one whose end was not seen: it is ``open``, not ``evicted``."""
     counters: Counters = field(factory=Counters, init=False)
-    _templates: Templates = field(init=False)
     # In order of their last event, and of their close with its time; the oldest first.
     _open: OrderedDict[events.SessionKey, Session] = field(factory=OrderedDict, init=False)
     _recent: OrderedDict[events.SessionKey, tuple[Session, float | None]] = field(
         factory=OrderedDict, init=False
     )
-
-    def __attrs_post_init__(self) -> None:
-        self._templates = Templates(self.vocabulary)
 
     def __len__(self) -> int:
         """Return how many sessions are open."""
@@ -104,13 +111,69 @@ class Sessions:
         if not session.connected:
             session.identify(events.endpoints(raw))
 
+    def feed_session(  # noqa: C901 - in one piece: it is where the time goes
+        self, key: events.SessionKey, logged: Sequence[Any]
+    ) -> None:
+        """Count events of one session that follow one another, as ``feed`` does one by one.
+
+        ``key`` is the session's, ``logged`` are events of a log (``events.LogEvent``), each with
+        its ``time``. Command lines that follow one another are counted together.
+        """
+        session = self._open.get(key)
+        lines: list[str] = []
+        ticks: list[float] = []
+        for event in logged:
+            if (
+                event.eventid == events.COMMAND_INPUT
+                and session is not None
+                and event.input.__class__ is str
+                and event.time.__class__ is float
+                and event.realm is events.ABSENT
+            ):
+                lines.append(event.input)
+                ticks.append(event.time)
+                session.last_stamp = event.timestamp
+                if not session.connected:
+                    session.identify(events.log_endpoints(event))
+                continue
+            if lines and session is not None:
+                session.count_commands(lines, ticks)
+                lines, ticks = [], []
+            read = events.read_log(event)
+            if read is None:
+                continue
+            if session is None or read.__class__ is activity.Connect:
+                session = self._enter(key, event, read, events.log_endpoints)
+                if session is None:
+                    session = self._open.get(key)
+                    continue
+            session.last_stamp = event.timestamp
+            session.count(read)
+            if read.__class__ is activity.Closed:
+                del self._open[key]
+                self._close(key, session, None)
+                session = None
+            elif not session.connected:
+                session.identify(events.log_endpoints(event))
+        if session is not None:
+            if lines:
+                session.count_commands(lines, ticks)
+            self._open.move_to_end(key)
+
     def _enter(
-        self, key: events.SessionKey, raw: events.RawEvent, event: activity.Event
+        self,
+        key: events.SessionKey,
+        raw: events.RawEvent,
+        event: activity.Event,
+        ends: Ends = events.endpoints,
     ) -> Session | None:
-        """Return the open session that an event belongs to; None if the event is done with."""
+        """Return the open session that an event belongs to; None if the event is done with.
+
+        ``ends`` reads the addresses of ``raw``.
+        """
         session = self._open.get(key)
         if isinstance(event, activity.Connect):
-            return self._connect(key, raw, event, session)
+            return self._connect(key, raw, event, session, ends)
         if session is not None:
             return session
         if key in self._recent:
@@ -119,7 +182,7 @@ class Sessions:
         if events.is_late(raw) or len(self._open) >= self.max_sessions:
             self.counters.dropped += 1
             return None
-        return self._begin(key, raw)
+        return self._begin(key, raw, ends)
 
     def _connect(
         self,
@@ -127,11 +190,12 @@ class Sessions:
         raw: events.RawEvent,
         event: activity.Connect,
         session: Session | None,
+        ends: Ends,
     ) -> Session | None:
         """Return the session that begins; ``session`` is open under its key already."""
         if session is not None:
             if not session.connected:  # the beginning comes after other events of it
-                session.identify(events.endpoints(raw))
+                session.identify(ends(raw))
                 return session
             if session.first_stamp == event.stamp:  # the same beginning twice
                 return None
@@ -142,20 +206,22 @@ class Sessions:
             begun = timestamps.parse_timestamp(event.stamp)
             if end is not None and begun is not None and begun <= end:  # out of order
                 if not closed.connected:
-                    closed.identify(events.endpoints(raw))
+                    closed.identify(ends(raw))
                 self._late(key, raw, event)
                 return None
             self._retire(key)
-        return self._begin(key, raw)
+        return self._begin(key, raw, ends)
 
-    def _begin(self, key: events.SessionKey, raw: events.RawEvent) -> Session:
+    def _begin(self, key: events.SessionKey, raw: events.RawEvent, ends: Ends) -> Session:
         if len(self._open) >= self.max_sessions:
             oldest, idle = self._open.popitem(last=False)
             self.counters.evicted += 1
-            self._close(oldest, idle, "evicted")
-        session = Session(key[0], key[1], self._templates, keep_passwords=self.keep_passwords)
+            now = timestamps.parse_timestamp(events.stamp(raw))
+            gone = _is_past(idle.end()[0], now, self.give_up_after)
+            self._close(oldest, idle, "open" if gone else "evicted")
+        session = Session(key[0], key[1], self.templates, keep_passwords=self.keep_passwords)
         session.first_stamp = events.stamp(raw)
-        session.identify(events.endpoints(raw))
+        session.identify(ends(raw))
         self._open[key] = session
         self.counters.opened += 1
         return session
@@ -169,8 +235,10 @@ class Sessions:
         end = session.end()[0]
         if session.weight() <= RECENT_WEIGHT:
             self._recent[key] = (session, end)
-            self._forget(end)
-        self.emit(summary_of(session))
+            if self.final_only:
+                return
+            self.forget(end)
+        self.emit(self.make(session))
 
     def _late(self, key: events.SessionKey, raw: events.RawEvent, event: activity.Event) -> None:
         """Count an event of a session whose record is written."""
@@ -195,13 +263,17 @@ class Sessions:
         session.revision += 1
         session.revised_at = session.late_events
         self.counters.revised += 1
-        self.emit(summary_of(session))
+        if not self.final_only:
+            self.emit(self.make(session))
 
-    def _forget(self, now: float | None) -> None:
-        """Let go of closed sessions that are too old or too many at ``now`` (seconds)."""
+    def forget(self, now: float | None) -> None:
+        """Let go of closed sessions that are too old or too many at ``now`` (seconds).
+
+        With ``final_only`` the caller has to say so, from time to time.
+        """
         while self._recent:
             key, (_, end) = next(iter(self._recent.items()))
-            if len(self._recent) <= RECENT_SESSIONS and not _is_past(end, now):
+            if len(self._recent) <= self.max_recent and not _is_past(end, now):
                 return
             self._retire(key)
 
@@ -211,6 +283,8 @@ class Sessions:
             session, _ = self._recent.pop(key)
             if session.late_events != session.revised_at:
                 self._revise(session)
+            if self.final_only:
+                self.emit(self.make(session))
 
     def finish(self) -> None:
         """Emit what is left: open sessions (``partial: "open"``), and revisions not yet out.
@@ -224,6 +298,6 @@ class Sessions:
             self._retire(key)
 
 
-def _is_past(end: float | None, now: float | None) -> bool:
+def _is_past(end: float | None, now: float | None, seconds: float = RECENT_SECONDS) -> bool:
     """Return whether a session that ended at ``end`` takes no events at ``now`` (seconds)."""
-    return end is not None and now is not None and now - end > RECENT_SECONDS
+    return end is not None and now is not None and now - end > seconds

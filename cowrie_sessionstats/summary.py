@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -144,76 +145,87 @@ _LISTS: Final = ("files", "urls", "forward_targets", "ttylogs", "truncated")
 
 def summary_of(session: Session) -> Summary:
     """Return the record of ``session`` as it stands; the session is not changed."""
+    return Summary(**dict(zip(KEYS, values_of(session), strict=True)), time=session.close_tick)
+
+
+def values_of(session: Session) -> tuple[Any, ...]:
+    """Return what the record of ``session`` holds, in the order of ``KEYS``."""
     start, start_stamp = session.start()
     end, end_stamp = session.end()
     duration = session.duration
     if duration is None:
         duration = timestamps.between(start, end)
     lines = session.lines or _NO_COMMANDS
-    knows_login = session.connected or session.logged_in
-    return Summary(
-        session=session.session,
-        sensor=session.sensor or None,
-        uuid=session.uuid,
-        protocol=session.protocol,
-        src_ip=session.src_ip,
-        src_port=session.src_port,
-        dst_ip=session.dst_ip,
-        dst_port=session.dst_port,
-        timestamp=end_stamp,
-        message=_message(session, duration),
-        start=None if start is None else timestamps.format_timestamp(start, start_stamp),
-        end=None if end is None else timestamps.format_timestamp(end, end_stamp),
-        duration=duration,
-        logged_in=session.logged_in if knows_login else None,
-        login_attempts=session.login_attempts,
-        username=session.username,
-        password=session.password,
-        auth=session.auth,
-        key_fingerprint=session.key_fingerprint,
-        client_version=session.client_version,
-        hassh=session.hassh,
-        terminal=session.terminal,
-        arch=session.arch,
-        commands=session.commands,
-        commands_failed=session.commands_failed,
-        inputs=session.inputs,
-        command_events=session.command_events,
-        commands_distinct=lines.distinct.count(),
-        first_command=_clipped(lines.first),
-        last_command=_clipped(lines.last),
-        last_command_template=_clipped(lines.script.template),
-        command_rate=_rate(session.commands, duration),
-        command_rate_active=_rate(
-            session.commands,
-            timestamps.between(lines.first_tick, lines.last_tick),
-        ),
-        first_command_after=timestamps.between(session.login_tick, lines.first_tick),
-        quiet_before_close=timestamps.between(lines.last_tick, session.close_tick),
-        gap_median=lines.gaps.median(),
-        gap_cv=lines.gaps.variation(),
-        commands_sha256=(
-            None if session.lines is None or lines.unreadable else lines.exact.hexdigest()
-        ),
-        fingerprint=(
-            None if session.lines is None or lines.unreadable else lines.script.fingerprint()
-        ),
-        vocabulary=session.templates.vocabulary.extension,
-        downloads=session.downloads,
-        uploads=session.uploads,
-        files=_texts(session.files),
-        urls=_texts(session.urls),
-        forwards=session.forwards,
-        forward_targets=_texts(session.forward_targets),
-        ttylogs=_texts(session.ttylogs),
-        partial=session.partial,
-        truncated=_truncated(session),
-        late_events=session.late_events,
-        revision=session.revision,
-        time=session.close_tick,
+    return (
+        events.SUMMARY_EVENTID,
+        SCHEMA,
+        session.session,
+        session.sensor or None,
+        session.uuid,
+        session.protocol,
+        session.src_ip,
+        session.src_port,
+        session.dst_ip,
+        session.dst_port,
+        end_stamp,
+        _message(session, duration),
+        None if start is None else timestamps.format_timestamp(start, start_stamp),
+        None if end is None else timestamps.format_timestamp(end, end_stamp),
+        duration,
+        session.logged_in if session.connected or session.logged_in else None,
+        session.login_attempts,
+        session.username,
+        session.password,
+        session.auth,
+        session.key_fingerprint,
+        session.client_version,
+        session.hassh,
+        session.terminal,
+        session.arch,
+        session.commands,
+        session.commands_failed,
+        session.inputs,
+        session.command_events,
+        *_of_commands(session, lines, duration),
+        session.templates.vocabulary.extension,
+        session.downloads,
+        session.uploads,
+        _texts(session.files),
+        _texts(session.urls),
+        session.forwards,
+        _texts(session.forward_targets),
+        _texts(session.ttylogs),
+        session.partial,
+        _truncated(session),
+        session.late_events,
+        session.revision,
     )
 
 
+def _of_commands(session: Session, lines: Commands, duration: float | None) -> tuple[Any, ...]:
+    """Return the values from ``commands_distinct`` to ``fingerprint``."""
+    rate = _rate(session.commands, duration)
+    if session.lines is None:
+        return (0, None, None, None, rate, *_NOTHING)
+    script, gaps = lines.script, lines.gaps
+    readable = not lines.unreadable
+    return (
+        lines.distinct.count(),
+        _clipped(lines.first),
+        _clipped(lines.last),
+        _clipped(script.template),
+        rate,
+        _rate(session.commands, timestamps.between(lines.first_tick, lines.last_tick)),
+        timestamps.between(session.login_tick, lines.first_tick),
+        timestamps.between(lines.last_tick, session.close_tick),
+        gaps.median(),
+        gaps.variation(),
+        lines.exact.hexdigest() if readable else None,
+        script.fingerprint() if readable else None,
+    )
+
+
+_NOTHING: Final = (None,) * 7
 _NO_COMMANDS: Final = Commands(None)
 
 
@@ -231,20 +243,25 @@ def _texts(texts: FirstTexts | None) -> tuple[str, ...]:
 
 
 def _truncated(session: Session) -> tuple[str, ...] | None:
-    cut = set(session.cut or ())
-    lines = session.lines or _NO_COMMANDS
-    if lines.first is not None and len(lines.first) > TEXT_LIMIT:
-        cut.add("first_command")
-    if lines.last is not None and len(lines.last) > TEXT_LIMIT:
-        cut.add("last_command")
-    template = lines.script.template
-    if template is not None and len(template) > TEXT_LIMIT:
-        cut.add("last_command_template")
-    for name in ("files", "urls", "forward_targets", "ttylogs"):
-        texts = getattr(session, name)
+    cut = set(session.cut) if session.cut else set()
+    lines = session.lines
+    if lines is not None:
+        for name, text in (
+            ("first_command", lines.first),
+            ("last_command", lines.last),
+            ("last_command_template", lines.script.template),
+        ):
+            if text is not None and len(text) > TEXT_LIMIT:
+                cut.add(name)
+    for name, texts in (
+        ("files", session.files),
+        ("urls", session.urls),
+        ("forward_targets", session.forward_targets),
+        ("ttylogs", session.ttylogs),
+    ):
         if texts is not None and texts.cut:
             cut.add(name)
-    return tuple(sorted(cut)) or None
+    return tuple(sorted(cut)) if cut else None
 
 
 def _message(session: Session, duration: float | None) -> str:
@@ -262,13 +279,12 @@ def _message(session: Session, duration: float | None) -> str:
         parts.append(_counted(session.login_attempts, "failed login"))
     else:
         parts.append("no login")
-    for count, noun in (
-        (session.downloads, "download"),
-        (session.uploads, "upload"),
-        (session.forwards, "forward"),
-    ):
-        if count:
-            parts.append(_counted(count, noun))
+    if session.downloads:
+        parts.append(_counted(session.downloads, "download"))
+    if session.uploads:
+        parts.append(_counted(session.uploads, "upload"))
+    if session.forwards:
+        parts.append(_counted(session.forwards, "forward"))
     if session.partial is not None:
         parts.append(session.partial.replace("_", " "))
     if session.lines is not None and session.lines.last:
@@ -302,6 +318,18 @@ def record(summary: Summary) -> dict[str, Any]:
         if key in known:
             known[key] = list(known[key])
     return known
+
+
+def summary_from(record: Mapping[str, Any]) -> Summary:
+    """Return the summary that ``record`` was made from; keys that it does not know are left out.
+
+    Raises TypeError if a key is missing that every record has.
+    """
+    known = {key: record[key] for key in KEYS if key in record}
+    for key in _LISTS:
+        if key in known:
+            known[key] = tuple(known[key])
+    return Summary(**known)
 
 
 def _known(summary: Summary) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 YEAR_10000: Final = 253_402_300_800
@@ -44,14 +46,17 @@ def parse_timestamp(stamp: Any) -> float | None:
 
     Cowrie writes ``Z`` when it runs in UTC and a numeric offset otherwise; without either, UTC.
     """
+    return _parsed(stamp) if isinstance(stamp, str) and len(stamp) <= _STAMP_LIMIT else None
+
+
+@lru_cache(256)  # a record asks for the same two or three times over and over
+def _parsed(stamp: str) -> float | None:
     if _is_cowries(stamp):
         try:
             seconds = (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
         except (TypeError, ValueError):
             return None
         return seconds if seconds >= 0 else None
-    if not isinstance(stamp, str) or len(stamp) > _STAMP_LIMIT:
-        return None
     match = _STAMP.fullmatch(stamp)
     if match is None:
         return None
@@ -64,6 +69,25 @@ def parse_timestamp(stamp: Any) -> float | None:
     shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     seconds = (when - _EPOCH - (shift if sign != "-" else -shift)).total_seconds()
     return seconds + fraction_micros / 1_000_000 if 0 <= seconds < YEAR_10000 else None
+
+
+def parse_timestamps(stamps: Sequence[Any]) -> list[float | None]:
+    """Return what ``parse_timestamp`` says of each: at once, if all are as Cowrie writes them."""
+    try:
+        text = "".join(stamps)
+        if (
+            text[26::_COWRIE_STAMP] == "Z" * len(stamps)
+            and text[7::_COWRIE_STAMP] == "-" * len(stamps)
+            and text[19::_COWRIE_STAMP] == "." * len(stamps)
+        ):
+            times = list(map(datetime.fromisoformat, text.split("Z")[:-1]))
+            if len(times) == len(stamps) and set(map(len, stamps)) == {_COWRIE_STAMP}:
+                seconds = [(when - _EPOCH).total_seconds() for when in times]
+                if min(seconds) >= 0:
+                    return list(seconds)
+    except (TypeError, ValueError):
+        pass
+    return [parse_timestamp(stamp) for stamp in stamps]
 
 
 def _is_cowries(stamp: Any) -> bool:

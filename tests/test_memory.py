@@ -13,6 +13,7 @@ import pytest
 
 from cowrie_sessionstats.commands.fingerprints import _kept_links
 from cowrie_sessionstats.sessions import Sessions
+from cowrie_sessionstats.timestamps import _parsed
 
 LIMIT = 4096  # bytes a session
 NAME = "0123456789ab"
@@ -30,14 +31,15 @@ def lines_of(corpus: ModuleType, script: str, size: int) -> list[str]:
 
 def forget(sessions: Sessions) -> None:
     """Empty what all sessions share: caches of fixed size, that fill and make room as they like."""
-    templates = sessions._templates
+    templates = sessions.templates
     kept: list[Any] = [
-        templates._kept,
+        templates.plan_kept,
         templates._kept_long,
         templates._same,
         templates._values._kept,
         templates._values.is_random,
         _kept_links,
+        _parsed,
     ]
     for cache in kept:
         cache.cache_clear()

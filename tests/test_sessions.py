@@ -155,13 +155,13 @@ def test_an_evicted_session_that_stays_busy_is_followed_to_its_end() -> None:
     assert of_a[-2]["duration"] == 730.0
 
 
-def test_a_flood_makes_no_flood_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_makes_no_flood_of_records() -> None:
     """Far more busy sessions than the table holds: one record each, and few revisions."""
-    monkeypatch.setattr(sessions_module, "RECENT_SESSIONS", 50)
     flood = [connect(0.0, f"{i}") for i in range(300)]
     for turn in range(5):
         flood += [command("id", 1.0 + turn, f"{i}") for i in range(300)]
-    made = records([*flood, *(closed(9.0, f"{i}") for i in range(300))], max_sessions=100)
+    flood += [closed(9.0, f"{i}") for i in range(300)]
+    made = records(flood, max_sessions=100, max_recent=50)
     firsts = [r["session"] for r in made if r["revision"] == 0]
     assert len(firsts) == len(set(firsts)) == 300
     assert max(r["revision"] for r in made) <= 5
@@ -270,11 +270,10 @@ def test_late_events_make_no_session() -> None:
     assert table.counters.dropped == 2
 
 
-def test_memory_of_closed_sessions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_closed_sessions_is_bounded() -> None:
     """Only so many are kept for late events; a later one of the first is dropped."""
-    monkeypatch.setattr(sessions_module, "RECENT_SESSIONS", 2)
     made: list[Summary] = []
-    table = Sessions(made.append)
+    table = Sessions(made.append, max_recent=2)
     for name in "abc":
         table.feed(connect(0.0, name))
         table.feed(closed(1.0, name))

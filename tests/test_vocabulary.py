@@ -53,7 +53,7 @@ def test_the_record_says_that_a_vocabulary_was_there(tmp_path: Path) -> None:
     file.write_text('applets = "GGDBS"')
     events = [connect(), command("busybox GGDBS", 1.0), closed(2.0)]
     mine = read_vocabulary(file)
-    made = only(events, vocabulary=mine)
+    made = only(events, templates=Templates(mine))
     assert made["vocabulary"] == mine.extension
     assert made["last_command_template"] == "busybox GGDBS"
     ours = only(events)

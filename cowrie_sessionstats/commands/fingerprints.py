@@ -12,7 +12,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.commands._items import PLACEHOLDER, WHITE
 from cowrie_sessionstats.commands.names import Names
-from cowrie_sessionstats.commands.templates import Plan, Templates, is_chunk
+from cowrie_sessionstats.commands.templates import CACHED_LINE, Plan, Templates, is_chunk
 from cowrie_sessionstats.commands.vocabulary import Prompt
 
 VERSION: Final = "csf1"
@@ -87,6 +87,40 @@ class Script:
             self.count += 1
             self.links = _kept_links(self.links, template, programs)
         return template
+
+    def extend(self, lines: Iterable[str], templates: Templates) -> None:
+        """Take command lines, as ``add`` does one by one."""
+        plan_of = templates.plan_kept
+        for line in lines:
+            if self._before is None and self._last != "<base64>" and len(line) <= CACHED_LINE:
+                plan = plan_of(line)
+                # The common case: the way that most sessions go at this line.
+                if plan.constant or (plan.plain_to_strangers and self._is_strange(plan)):
+                    template = plan.plain
+                    if template == self._last:
+                        continue
+                    if template and len(template) <= _KEPT:
+                        links = self.links
+                        if plan.step[0] is not links:
+                            after = _kept_links(links, template, plan.programs)
+                            plan.step = (links, after)
+                        self.links = plan.step[1]
+                        self._last = self.template = template
+                        self.count += 1
+                        continue
+            self.add(line, templates)
+
+    def _is_strange(self, plan: Plan) -> bool:
+        """Return whether the session has made none of the names in a plan."""
+        names = self._names
+        if names is None:
+            return True
+        if plan.strangers[0] == names.numbered and plan.strangers[1] == names.waiting:
+            return True
+        if names.meet(plan.names):
+            return False
+        plan.strangers = (names.numbered, names.waiting)
+        return True
 
     def prompted(self) -> None:
         """Take note that the running program has had its input: what follows are commands."""

@@ -85,7 +85,7 @@ Replaced: TypeAlias = dict[int, Sequence[Piece] | Callable[[], Sequence[Piece]]]
 class Plan:
     """What a line's template is, but for the names that the session has made so far.
 
-    Kept from line to line, so never changed.
+    Kept from line to line, so never changed but for what it remembers of the last session.
     """
 
     plain: str
@@ -108,13 +108,21 @@ class Plan:
     """If a quoted text is not at its end: the command and the quote that the next line is in."""
     chunk: Plan | None = None
     """What it is if it belongs to an encoded payload, as the line before may tell."""
+    step: tuple[bytes, bytes] = field(default=(b"", b""), init=False, eq=False)
+    """The links of the last chain before and behind the template: most sessions go the same way.
+    """
+    strangers: tuple[str, str] = field(default=("", ""), init=False, eq=False)
+    """The names of the session that last had none of ``names``: another such session has the same.
+    """
     constant: bool = field(init=False)
     """Whether neither the session's names nor the lines around matter."""
+    plain_to_strangers: bool = field(init=False)
+    """Whether only the session's names matter, and only if they are among ``names``."""
 
     def __attrs_post_init__(self) -> None:
-        self.constant = not (
-            self.pieces or self.binds or self.prompts or self.goes_on or self.chunk
-        )
+        says_more = self.binds or self.prompts or self.goes_on or self.chunk
+        self.constant = not (self.pieces or says_more)
+        self.plain_to_strangers = not (self.makes or self.verbs or says_more)
 
 
 @define(eq=False)
@@ -125,13 +133,14 @@ class Templates:
     note: Note | None = None
     """Told of each replacement, for people; then nothing is kept for the next time."""
     _values: Values = field(init=False)
-    _kept: Callable[[str], Plan] = field(init=False)
+    plan_kept: Callable[[str], Plan] = field(init=False)
+    """As ``plan``, of lines up to CACHED_LINE characters, where nobody is told of anything."""
     _kept_long: Callable[[str], Plan] = field(init=False)
     _same: Callable[[str], str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._values = Values(self.vocabulary, self.note)
-        self._kept = lru_cache(CACHED_LINES)(self._plan_kept)
+        self.plan_kept = lru_cache(CACHED_LINES)(self._plan_kept)
         self._kept_long = lru_cache(CACHED_LONG_LINES)(self._plan)
         self._same = lru_cache(CACHED_LINES)(str)
 
@@ -139,7 +148,7 @@ class Templates:
         """Return the plan of ``line``; any text has one. Time is proportional to its length."""
         if self.note is None:
             if len(line) <= CACHED_LINE:
-                return self._kept(line)
+                return self.plan_kept(line)
             if len(line) <= CACHED_LONG_LINE:
                 return self._kept_long(line)
         return self._plan(line)
@@ -156,7 +165,7 @@ class Templates:
     def _plan_kept(self, line: str) -> Plan:
         # Not with an operator's vocabulary: it may know more of what is replaced here.
         same = canonical(line) if self.vocabulary.extension is None else line
-        return self._plan(line) if same == line else self._kept(same)
+        return self._plan(line) if same == line else self.plan_kept(same)
 
     def _plan(self, line: str) -> Plan:
         return _Maker(self.vocabulary, self._values).plan(line)

@@ -1,0 +1,138 @@
+"""Events in the order of time to records: the tables that count live, fed in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from zlib import crc32
+
+from attrs import define, field
+
+from cowrie_sessionstats import events
+from cowrie_sessionstats.commands import Templates, default_vocabulary, read_vocabulary
+from cowrie_sessionstats.replay.decoding import LogEvent
+from cowrie_sessionstats.replay.reading import Batch
+from cowrie_sessionstats.sessions import MAX_SESSIONS, RECENT_SESSIONS, Sessions
+from cowrie_sessionstats.summary import values_of
+from cowrie_sessionstats.timestamps import parse_timestamp
+
+TABLES: Final = 16
+"""Tables that the sessions are dealt out to, whoever counts them: so the bounds of each, and with
+them the records, do not depend on how many processes share the work."""
+
+GIVE_UP: Final = 86_400.0
+"""Seconds: Cowrie's own timeouts are minutes, so a session that was silent for a day has ended
+without a word (the process was killed, say), should its place in the table be needed."""
+
+_LOOK: Final = 1_000
+"""Events, where they come one by one, after which closed sessions are let go if they can be."""
+
+Values: TypeAlias = tuple[Any, ...]
+
+
+@define(eq=False)
+class Settings:
+    """What the user chose of how sessions are counted."""
+
+    keep_passwords: bool = True
+    templates: Templates = field(factory=lambda: Templates(default_vocabulary()))
+
+    @classmethod
+    def of(cls, vocabulary: Path | None, keep_passwords: bool) -> Settings:  # noqa: FBT001
+        """Return the settings with the vocabulary of a file; VocabularyError if it has mistakes."""
+        known = default_vocabulary() if vocabulary is None else read_vocabulary(vocabulary)
+        return cls(keep_passwords, Templates(known))
+
+
+@define(eq=False)
+class Counting:
+    """Counts the sessions of one or several tables; each record is emitted once."""
+
+    emit: Callable[[Values], None]
+    """Takes what ``summary.values_of`` returns."""
+    settings: Settings
+    share: int = 0
+    shares: int = 1
+    """It counts the tables of which the number modulo ``shares`` is ``share``."""
+    sensors: set[str] = field(factory=set, init=False)
+    """The sensors whose events have come, also of sessions that are another's share."""
+    _tables: list[Sessions | None] = field(init=False)
+    _fed: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tables = [
+            self._table() if number % self.shares == self.share else None
+            for number in range(TABLES)
+        ]
+
+    def _table(self) -> Sessions:
+        return Sessions(
+            self.emit,
+            max_sessions=MAX_SESSIONS // TABLES,
+            keep_passwords=self.settings.keep_passwords,
+            templates=self.settings.templates,
+            max_recent=RECENT_SESSIONS // TABLES,
+            make=values_of,
+            final_only=True,
+            give_up_after=GIVE_UP,
+        )
+
+    def feed(self, batch: Batch) -> None:
+        """Count the events of a batch."""
+        for key, logged in _by_session(batch).items():
+            self.sensors.add(key[0])
+            table = self._tables[_number(key)]
+            if table is not None:
+                table.feed_session(key, logged)
+        for table in self._tables:
+            if table is not None:
+                table.forget(batch.keys[-1])
+
+    def feed_one(self, raw: events.RawEvent) -> None:
+        """Count one event, as Cowrie hands it to its outputs."""
+        key = events.session_key(raw)
+        if key is None:
+            return
+        table = self._tables[_number(key)]
+        if table is not None:
+            table.feed(raw)
+            self._fed += 1
+            if self._fed % _LOOK == 0:
+                now = parse_timestamp(events.stamp(raw))
+                for each in self._tables:
+                    if each is not None:
+                        each.forget(now)
+
+    def finish(self) -> None:
+        """Emit what is left."""
+        for table in self._tables:
+            if table is not None:
+                table.finish()
+
+
+def _number(key: events.SessionKey) -> int:
+    """Return the number of the table that a session is in."""
+    return crc32(key[1].encode("utf-8", "surrogatepass")) % TABLES
+
+
+def _by_session(batch: Batch) -> dict[events.SessionKey, list[LogEvent]]:
+    """Return the batch's events by session, in their order."""
+    found: dict[events.SessionKey, list[LogEvent]] = {}
+    try:
+        for event in batch.events:
+            key = (event.sensor, event.session)
+            try:
+                found[key].append(event)
+            except KeyError:
+                found[key] = [event]
+        if all(events.session_key(of[0]) == key for key, of in found.items()):
+            return found
+    except TypeError:  # a name of a type that cannot be a key
+        pass
+    found = {}
+    for event in batch.events:
+        known = events.session_key(event)
+        if known is not None:
+            found.setdefault(known, []).append(event)
+    return found

@@ -1,0 +1,274 @@
+"""Records to a file of the kind that its name says, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final, Protocol, get_args, get_origin, get_type_hints
+
+import msgpack
+import msgspec
+from attrs import define, field
+
+from cowrie_sessionstats.replay._extra import EXTRA
+from cowrie_sessionstats.replay.encoding import read_record
+from cowrie_sessionstats.summary import KEYS, Summary
+
+ROWS: Final = 10_000
+"""Records of a row group of Parquet: some 20 MB in the memory."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection")."""
+
+
+class FormatError(Exception):
+    """A file's name does not say a kind that can be written; the text says which can."""
+
+
+class Writer(Protocol):
+    """Writes records, each a line of JSON with its newline."""
+
+    def write(self, line: bytes) -> None:
+        """Write one record."""
+
+    def finish(self) -> None:
+        """Write what is left."""
+
+
+@define(eq=False)
+class Lines:
+    """Lines of JSON."""
+
+    out: IO[bytes]
+
+    def write(self, line: bytes) -> None:
+        """Write one record."""
+        self.out.write(line)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self.out.flush()
+
+
+@define(eq=False)
+class GzipLines:
+    """Lines of JSON, compressed; the same records give the same bytes."""
+
+    out: IO[bytes]
+    _gzip: gzip.GzipFile = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._gzip = gzip.GzipFile("", "wb", compresslevel=6, fileobj=self.out, mtime=0)
+
+    def write(self, line: bytes) -> None:
+        """Write one record."""
+        self._gzip.write(line)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._gzip.close()
+
+
+@define(eq=False)
+class Msgpack:
+    """One map a record, one behind the other: what ``msgpack.Unpacker`` reads."""
+
+    out: IO[bytes]
+    _packer: msgpack.Packer = field(
+        factory=lambda: msgpack.Packer(unicode_errors="surrogatepass"), init=False
+    )
+
+    def write(self, line: bytes) -> None:
+        """Write one record."""
+        self.out.write(self._packer.pack(read_record(line)))
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self.out.flush()
+
+
+@define(eq=False)
+class Csv:
+    """A table with a heading; a list is a JSON list in its cell.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+
+    out: IO[bytes]
+    _text: io.TextIOWrapper = field(init=False)
+    _rows: Any = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._text = io.TextIOWrapper(self.out, "utf-8", "backslashreplace", newline="")
+        self._rows = csv.writer(self._text)
+        self._rows.writerow(KEYS)
+
+    def write(self, line: bytes) -> None:
+        """Write one record."""
+        record = read_record(line)
+        self._rows.writerow([_cell(record.get(key)) for key in KEYS])
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._text.flush()
+        self._text.detach()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return msgspec.json.encode([_encodable(text) for text in value]).decode()
+    return value
+
+
+@define(eq=False)
+class Parquet:
+    """A table with typed columns, compressed with zstd."""
+
+    out: IO[bytes]
+    _arrow: Any = field(init=False)
+    _writer: Any = field(init=False)
+    _rows: list[dict[str, Any]] = field(factory=list, init=False)
+
+    @staticmethod
+    def needs() -> Any:
+        """Return pyarrow; FormatError if it is missing."""
+        try:
+            import pyarrow.parquet  # noqa: PLC0415 - of an extra, and large
+        except ImportError:
+            raise FormatError(f"Parquet needs the package pyarrow. {EXTRA}") from None
+        return pyarrow
+
+    def __attrs_post_init__(self) -> None:
+        self._arrow = pyarrow = self.needs()
+        self._writer = pyarrow.parquet.ParquetWriter(
+            self.out, _arrow_schema(pyarrow), compression="zstd"
+        )
+
+    def write(self, line: bytes) -> None:
+        """Write one record."""
+        self._rows.append(read_record(line))
+        if len(self._rows) >= ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        schema = self._writer.schema
+        try:
+            table = self._arrow.Table.from_pylist(self._rows, schema)
+        except UnicodeEncodeError:  # half a surrogate pair is no text to Parquet
+            rows = [{key: _encodable(value) for key, value in row.items()} for row in self._rows]
+            table = self._arrow.Table.from_pylist(rows, schema)
+        self._writer.write_table(table)
+        self._rows = []
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if self._rows:
+            self._flush()
+        self._writer.close()
+
+
+def _arrow_schema(arrow: Any) -> Any:
+    kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
+    fields = []
+    hints = get_type_hints(Summary)
+    for key in KEYS:
+        options = [option for option in get_args(hints[key]) if option is not type(None)]
+        hint = options[0] if type(None) in get_args(hints[key]) else hints[key]
+        if get_origin(hint) is tuple:
+            kind = arrow.list_(arrow.string())
+        else:
+            kind = kinds.get(hint) or kinds[type(get_args(hint)[0])]  # of a Literal
+        fields.append(arrow.field(key, kind))
+    return arrow.schema(fields)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(each) for each in value]
+    return value
+
+
+FORMATS: Final[dict[str, type[Any]]] = {
+    ".jsonl": Lines,
+    ".jsonl.gz": GzipLines,
+    ".msgpack": Msgpack,
+    ".csv": Csv,
+    ".parquet": Parquet,
+}
+
+
+def format_of(path: Path) -> type[Any]:
+    """Return what writes a file of that name; FormatError if nothing does."""
+    for ending, kind in FORMATS.items():
+        if path.name.endswith(ending) and path.name != ending:
+            return kind
+    raise FormatError(
+        f"{path}: the name has to end in one of {', '.join(FORMATS)}: it says what is written"
+    )
+
+
+def check(path: Path) -> None:
+    """Raise FormatError if nothing can be written to ``path``."""
+    kind = format_of(path)
+    if kind is Parquet:
+        kind.needs()
+    if not path.resolve().parent.is_dir():
+        raise FormatError(f"{path}: there is no folder {path.parent}. Make it, or name another")
+
+
+def write_file(path: Path, records: Iterable[bytes]) -> None:
+    """Write all records to ``path``; what was there is replaced at the end, or left alone."""
+    kind = format_of(path)
+    with replacing(path) as out:
+        writer: Writer = kind(out)
+        for line in records:
+            writer.write(line)
+        writer.finish()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file that becomes ``path`` if all goes well, and else leaves no trace.
+
+    What is no regular file (/dev/stdout, a pipe) is written to as it is.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        mode = 0o666 & ~_umask()
+    else:
+        if not stat.S_ISREG(status.st_mode):
+            with path.open("wb") as out:
+                yield out
+            return
+        mode = stat.S_IMODE(status.st_mode)
+    real = path.resolve()  # a link goes on to point where it does
+    handle, name = tempfile.mkstemp(".tmp", f".{path.name[:100]}.", real.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+            out.flush()
+            os.fchmod(out.fileno(), mode)
+            os.fsync(out.fileno())
+        Path(name).replace(real)
+    except BaseException:
+        Path(name).unlink()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,278 @@
+"""A file to batches of events with their times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import Final
+
+from attrs import define, evolve, field, frozen
+
+from cowrie_sessionstats import events
+from cowrie_sessionstats.events import ABSENT
+from cowrie_sessionstats.replay import problems
+from cowrie_sessionstats.replay.decoding import LogEvent, decode_block, decode_line
+from cowrie_sessionstats.replay.files import LogFile
+from cowrie_sessionstats.replay.problems import Problems
+from cowrie_sessionstats.replay.streams import FileError, chunks
+from cowrie_sessionstats.timestamps import parse_timestamp, parse_timestamps
+
+LINE_LIMIT: Final = 1 << 24
+"""Bytes of a line that are read: Cowrie's longest have some ten thousand, an attacker's paste a
+million."""
+
+SEAM: Final = 3_600.0
+"""Seconds that the time has to go back for a file to be taken for several logs in a row. Less is
+a clock that was set, or the end of summer time on a machine that writes local time."""
+
+MOST_PARTS: Final = 1_000
+"""Logs in a row in one file; with more, the file is read as it stands."""
+
+BEFORE_ALL: Final = float("-inf")
+
+
+@frozen
+class Part:
+    """A file, or one of several logs that stand in it one behind the other."""
+
+    file: LogFile
+    head: float
+    """Time of its first event, seconds since 1970; ``BEFORE_ALL`` if none could be read."""
+    start: int = 0
+    """Its first byte in the decompressed content."""
+    stop: int | None = None
+    line: int = 1
+    """The number of its first line."""
+    whole: bool = False
+    """Whether it is not to be looked at for several logs any more."""
+
+
+@define(eq=False)
+class Batch:
+    """Events that followed one another in a part."""
+
+    events: list[LogEvent]
+    ticks: list[float | None]
+    """The time of each, seconds since 1970."""
+    keys: list[float]
+    """The latest time so far at each: never goes back."""
+
+
+class SeamError(Exception):
+    """A part is several logs in a row; ``parts`` are those."""
+
+    def __init__(self, part: Part, parts: list[Part]) -> None:
+        super().__init__(f"{part.file.name} holds {len(parts)} logs")
+        self.part = part
+        self.parts = parts
+
+
+@define(eq=False)
+class Tally:
+    """What has been read so far."""
+
+    bytes: int = 0
+    """Of the files on the disk."""
+    lines: int = 0
+    events: int = 0
+
+
+@define(eq=False)
+class Reader:
+    """Reads parts; what is wrong with them goes to ``problems``."""
+
+    problems: Problems
+    tally: Tally = field(factory=Tally)
+    moved: Callable[[], None] | None = None
+    """Called after each piece that was read."""
+    _known: set[str] = field(factory=set, init=False)
+    """Ids of events that are Cowrie's."""
+
+    def batches(self, part: Part) -> Iterator[Batch]:
+        """Yield the events of ``part``; SeamError if it turns out to be several logs in a row."""
+        latest = BEFORE_ALL
+        first: LogEvent | None = None
+        for number, _, block, lines in self._blocks(part):
+            found = decode_block(block, lines)
+            if found is None or not self._all_cowries(found):
+                found = self._one_by_one(part, number, block)
+            self.tally.lines += lines
+            self.tally.events += len(found)
+            if self.moved is not None:
+                self.moved()
+            if not found:
+                continue
+            ticks = parse_timestamps([event.timestamp for event in found])
+            for event, tick in zip(found, ticks, strict=True):
+                if event.time is ABSENT:
+                    event.time = tick
+            if first is None:
+                first = found[0]
+            keys = _in_order(latest, ticks)
+            if keys is None:
+                part = self._whole(part, latest, ticks, found, first)
+                keys = _latest(latest, ticks)
+            latest = keys[-1]
+            yield Batch(found, ticks, keys)
+
+    def _whole(
+        self,
+        part: Part,
+        latest: float,
+        ticks: list[float | None],
+        found: list[LogEvent],
+        first: LogEvent,
+    ) -> Part:
+        """Return the part, of which the times go back here; SeamError if it is several logs."""
+        if part.whole or not _seam(latest, ticks, found, first):
+            return part
+        parts = self.split(part)
+        if len(parts) > 1:
+            raise SeamError(part, parts)
+        return evolve(part, whole=True)
+
+    def _all_cowries(self, found: list[LogEvent]) -> bool:
+        """Return whether all are Cowrie's events, each of a session; as cheaply as can be."""
+        try:
+            new = {event.eventid for event in found} - self._known
+        except TypeError:
+            return False
+        for eventid in new:
+            if not _is_cowries(eventid):
+                return False
+            if len(self._known) < _KNOWN_IDS:
+                self._known.add(eventid)
+        return {event.session.__class__ for event in found} <= _STR
+
+    def _one_by_one(self, part: Part, number: int, block: bytes) -> list[LogEvent]:
+        """Return the events of a block in which something is wrong, and say what."""
+        found = []
+        for line in block.removesuffix(b"\n").split(b"\n"):
+            event, reason = decode_line(line)
+            if event is not None:
+                if not _is_cowries(event.eventid):
+                    reason = problems.NOT_COWRIES
+                elif events.session_key(event) is None:
+                    reason = problems.NO_SESSION
+                else:
+                    found.append(event)
+            if reason is not None:
+                if reason == problems.NOT_JSON and line == block:  # it has no newline
+                    reason = problems.CUT
+                self.problems.line(part.file.name, number, reason)
+            number += 1
+        return found
+
+    # ------------------------------------------------------------ bytes
+
+    def _blocks(self, part: Part) -> Iterator[tuple[int, int, bytes, int]]:
+        """Yield blocks of whole lines: its first line's number and place, it, how many lines."""
+        number, at = part.line, part.start
+        rest: list[bytes] = []
+        length = 0
+        for piece in self._pieces(part):
+            end = piece.rfind(b"\n") + 1
+            if not end:
+                if length <= LINE_LIMIT:
+                    rest.append(piece)
+                length += len(piece)
+                continue
+            if length > LINE_LIMIT:
+                self.problems.line(part.file.name, number, problems.TOO_LONG)
+                self.tally.lines += 1
+                number += 1
+                begin = piece.index(b"\n") + 1
+                at += length + begin
+                block = piece[begin:end]
+            else:
+                block = b"".join((*rest, piece[:end])) if rest else piece[:end]
+            lines = block.count(b"\n")
+            if lines:
+                yield number, at, block, lines
+            number += lines
+            at += len(block)
+            rest = [piece[end:]] if end < len(piece) else []
+            length = len(piece) - end
+        if length > LINE_LIMIT:
+            self.problems.line(part.file.name, number, problems.TOO_LONG)
+            self.tally.lines += 1
+        elif rest:
+            yield number, at, b"".join(rest), 1
+
+    def _pieces(self, part: Part) -> Iterator[bytes]:
+        at = 0
+        try:
+            for piece in chunks(part.file, self._count if part.start == 0 else None):
+                begin = max(0, part.start - at)
+                end = len(piece) if part.stop is None else min(len(piece), part.stop - at)
+                at += len(piece)
+                if end <= 0:
+                    return
+                if begin < end:
+                    yield piece[begin:end] if begin or end < len(piece) else piece
+        except FileError as error:
+            self.problems.file(part.file.name, str(error))
+
+    def _count(self, read: int) -> None:
+        self.tally.bytes += read
+
+    # ------------------------------------------------------------ several logs in a row
+
+    def split(self, part: Part) -> list[Part]:
+        """Return the logs that stand in ``part`` one behind the other."""
+        quiet = Reader(Problems())
+        parts = [part]
+        latest = BEFORE_ALL
+        first: bytes | None = None
+        for number, begin, block, _ in quiet._blocks(part):
+            at = begin
+            for offset, line in enumerate(block.removesuffix(b"\n").split(b"\n")):
+                event, _ = decode_line(line)
+                tick = None if event is None else parse_timestamp(events.stamp(event))
+                if tick is not None:
+                    if first is None:
+                        first = line
+                    elif tick < latest - SEAM or (tick < latest and line == first):
+                        parts[-1] = evolve(parts[-1], stop=at)
+                        parts.append(Part(part.file, tick, at, part.stop, number + offset))
+                        first, latest = line, BEFORE_ALL
+                    latest = max(latest, tick)
+                at += len(line) + 1
+            if len(parts) > MOST_PARTS:
+                return [part]
+        return parts
+
+
+_KNOWN_IDS: Final = 1_000  # Cowrie has some 40; what else a log holds must not fill the memory
+_STR: Final = frozenset({str})
+
+
+def _is_cowries(eventid: object) -> bool:
+    return isinstance(eventid, str) and eventid.startswith("cowrie.")
+
+
+def _in_order(latest: float, ticks: list[float | None]) -> list[float] | None:
+    """Return the times themselves if none goes back."""
+    try:
+        if ticks[0] >= latest and sorted(ticks) == ticks:  # type: ignore[operator, type-var]
+            return ticks  # type: ignore[return-value]
+    except TypeError:  # one is unknown
+        pass
+    return None
+
+
+def _latest(latest: float, ticks: list[float | None]) -> list[float]:
+    """Return the latest time so far at each."""
+    known = (BEFORE_ALL if tick is None else tick for tick in ticks)
+    return list(accumulate(known, max, initial=latest))[1:]
+
+
+def _seam(latest: float, ticks: list[float | None], found: list[LogEvent], first: LogEvent) -> bool:
+    """Return whether another log may begin among these events."""
+    for tick, event in zip(ticks, found, strict=True):
+        if tick is None:
+            continue
+        if tick < latest - SEAM or (tick < latest and event == first):
+            return True
+        latest = max(latest, tick)
+    return False
