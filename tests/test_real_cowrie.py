@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 from attackers import PASSWORD, SCENARIOS, Ports, Scenario, Visit
 from conftest import Environment, run
+from logs import summarize
 
 from cowrie_sessionstats.launch import LOG, SUMMARIES, RunningCowrie
 from cowrie_sessionstats.summary import json_schema
@@ -87,6 +88,15 @@ class Honeypot:
         return (self.folder / LOG).read_text()
 
 
+def assert_replayed(honeypot: Honeypot, *live: dict[str, Any], passwords: str = "keep") -> None:
+    """Summarizing ``cowrie.json`` gives the same records as the plugin gave: every key."""
+    said = summarize(honeypot.folder / EVENTS, "--open", "--passwords", passwords)
+    replayed = {record["session"]: record for record in said.records}
+    for record in live:
+        assert replayed[record["session"]] == record
+    assert "skipped" not in said.err
+
+
 def go(scenario: Scenario, honeypot: Honeypot) -> Visit:
     """Let a client visit the honeypot."""
     return asyncio.run(attackers.visit(scenario, honeypot.ports))
@@ -125,6 +135,7 @@ def test_every_visit_leaves_one_true_record(honeypot: Honeypot, name: str) -> No
     # Cowrie's own outputs carry the same record, behind everything else of the session.
     assert ours == [record]
     assert honeypot.lines(EVENTS).index(record) > honeypot.lines(EVENTS).index(raw[-1])
+    assert_replayed(honeypot, record)
 
 
 @pytest.mark.skipif(shutil.which("telnet") is None, reason="no telnet program: apt-get install it")
@@ -144,6 +155,7 @@ def test_the_telnet_program(honeypot: Honeypot) -> None:
     assert (record["commands"], record["last_command"]) == (2, "exit")
     raw, _ = honeypot.events(record)
     assert independent.differences(record, independent.expected(raw)) == {}
+    assert_replayed(honeypot, record)
 
 
 def test_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:
@@ -160,6 +172,7 @@ def test_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:
     for visit in asyncio.run(both()):
         record = honeypot.wait_for(visit)
         assert {key: record.get(key) for key in visit.did} == visit.did
+        assert_replayed(honeypot, record)
 
 
 def test_sigterm_in_mid_session_still_gives_its_record(
@@ -189,6 +202,7 @@ def test_sigterm_in_mid_session_still_gives_its_record(
         raw, ours = honeypot.events(record)
         assert ours == [record]
         assert independent.differences(record, independent.expected(raw)) == {}
+    assert_replayed(honeypot, *records)
     by_port = {r["src_port"]: r for r in records}
     assert by_port[first.port]["last_command"] == "id"
     assert "sessionstats: 0 open, 2 written, 0 revised, 0 evicted, 0 dropped" in honeypot.log()
@@ -225,6 +239,7 @@ def test_a_late_event_revises_the_record(environment: Environment, tmp_path: Pat
         assert records[-1]["late_events"] >= 1
         assert records[-1]["urls"]
     assert (raw[-1]["eventid"] == "cowrie.session.closed") == (version(environment) == "3.0.0")
+    assert_replayed(honeypot, records[-1])
 
 
 def version(environment: Environment) -> str:
@@ -252,6 +267,7 @@ def test_a_machine_outside_utc_gets_the_times_of_its_log(
     assert record["timestamp"] == closed["timestamp"]
     assert ours == [record]
     assert independent.differences(record, independent.expected(raw)) == {}
+    assert_replayed(honeypot, record)
 
 
 def test_a_cowrie_in_the_background_writes_records_too(
@@ -312,3 +328,4 @@ def test_passwords_can_be_dropped(environment: Environment, tmp_path: Path) -> N
     honeypot.running.stop()
     assert record["username"] == "root"
     assert PASSWORD not in (tmp_path / SUMMARIES).read_text()
+    assert_replayed(honeypot, record, passwords="drop")
