@@ -185,6 +185,18 @@ _JOBS: Final = click.IntRange(1, 256)
     ".msgpack, .csv, .parquet.",
 )
 @click.option("--open", "open_sessions", is_flag=True, help="Write sessions without an end, too.")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Go on reading as the logs grow, through their rotation, and write each record at its "
+    "session's close. PATH is then the log that Cowrie writes, or its folder.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --follow: remember in this file what was read, so that a restart loses no record "
+    "and repeats none.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first line or file that cannot be read.")
 @click.option(
     "--jobs",
@@ -209,6 +221,8 @@ def summarize(  # noqa: PLR0913 - one for each option
     *,
     output: Path | None,
     open_sessions: bool,
+    follow: bool,
+    state: Path | None,
     strict: bool,
     jobs: int | None,
     passwords: str,
@@ -229,6 +243,10 @@ def summarize(  # noqa: PLR0913 - one for each option
         raise click.ClickException(str(error)) from None
     from cowrie_sessionstats.commands import VocabularyError  # noqa: PLC0415
 
+    if follow:
+        _check_follow(paths, output, open_sessions=open_sessions)
+    elif state is not None:
+        raise click.UsageError("--state belongs to --follow: a log that is read once has none")
     try:
         settings = Settings.of(vocabulary, passwords == "keep")
         if output is not None:
@@ -245,7 +263,17 @@ def summarize(  # noqa: PLR0913 - one for each option
         open_sessions=open_sessions,
         strict=strict,
     )
-    sys.exit(command.summarize(request))
+    sys.exit(command.follow(request, state) if follow else command.summarize(request))
+
+
+def _check_follow(paths: tuple[str, ...], output: Path | None, *, open_sessions: bool) -> None:
+    """Refuse what cannot be followed."""
+    if "-" in paths:
+        raise click.UsageError("--follow reads files: name the log that Cowrie writes")
+    if open_sessions:
+        raise click.UsageError("--open and --follow exclude each other: an open session goes on")
+    if output is not None and not output.name.endswith(".jsonl"):
+        raise click.UsageError("--follow appends lines: the name of --output has to end in .jsonl")
 
 
 def processors() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from attrs import define, field
@@ -80,6 +80,11 @@ class Sessions:
     def __len__(self) -> int:
         """Return how many sessions are open."""
         return len(self._open)
+
+    def keys(self) -> Iterator[events.SessionKey]:
+        """Yield the sessions of which something can still come: open, or lately closed."""
+        yield from self._open
+        yield from self._recent
 
     def feed(self, raw: events.RawEvent) -> None:
         """Count one event."""

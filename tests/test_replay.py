@@ -167,7 +167,8 @@ def odd_events(draw: st.DrawFn) -> dict[str, Any]:
         ),
         "src_ip": "192.0.2.1", "src_port": 1, "dst_ip": "192.0.2.2", "dst_port": 2222,
         "protocol": "ssh", "uuid": "u", "username": "root", "password": "x",
-        "version": "SSH-2.0-Go", "hassh": "ab", "width": 80, "height": 24, "arch": "linux", "duration_ms": 1500,
+        "version": "SSH-2.0-Go", "hassh": "ab", "width": 80, "height": 24,
+        "arch": "linux", "duration_ms": 1500,
         "input": draw(st.sampled_from(["id", "uname -a", "passwd", "x\ny", "", "a" * 2000])),
         "url": "http://x/", "shasum": "ab" * 32, "ttylog": "t",
     }  # fmt: skip
