@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from operator import sub
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import define, field
@@ -71,15 +72,11 @@ class Commands:
                 self.last_tick = self.first_tick
                 return
         self.last_tick = ticks[-1]
-        base, before = self._base, self._micros
-        gaps = []
-        for tick in ticks:
-            now = round((tick - base) * 1_000_000)
-            if now >= before:
-                gaps.append((now - before) / 1_000_000)
-            before = now
-        self._micros = before
-        self.gaps.extend(gaps)
+        base = self._base
+        micros = [round((tick - base) * 1_000_000) for tick in ticks]  # timestamps.micros, in place
+        between = list(map(sub, micros, [self._micros, *micros]))
+        self._micros = micros[-1]
+        self.gaps.extend([gap / 1_000_000 for gap in between if gap >= 0])
 
     def _time(self, tick: float) -> None:
         """Take the time of one command line."""
@@ -214,6 +211,8 @@ class Session:
     def weight(self) -> int:
         """Return how many characters the session's lists hold: hostile ones hold many."""
         lists = (self.urls, self.files, self.forward_targets, self.ttylogs)
+        if lists == _EMPTY:
+            return 0
         return sum(len(text) for texts in lists if texts is not None for text in texts.texts)
 
     def start(self) -> tuple[float | None, Any]:
@@ -243,6 +242,7 @@ class Session:
         return None, None
 
 
+_EMPTY: Final = (None, None, None, None)
 _SHARED_LENGTH: Final = 128
 _shared: Final = lru_cache(1024)(str)
 """The first of equal texts, which nearly all sessions have: one client, one user, one sensor.

@@ -27,6 +27,8 @@ RECENT_WEIGHT: Final = 8_192
 """Characters in the lists of a session that is kept for that. A usual one has some hundreds; one
 made to be large must not stay: with this and 4 KiB each, those kept take at most 75 MB."""
 
+_COMMAND: Final = events.COMMAND_INPUT
+_ABSENT: Final = events.ABSENT
 Ends: TypeAlias = Callable[[Any], events.Endpoints]
 
 
@@ -116,9 +118,7 @@ class Sessions:
         if not session.connected:
             session.identify(events.endpoints(raw))
 
-    def feed_session(  # noqa: C901 - in one piece: it is where the time goes
-        self, key: events.SessionKey, logged: Sequence[Any]
-    ) -> None:
+    def feed_session(self, key: events.SessionKey, logged: Sequence[Any]) -> None:
         """Count events of one session that follow one another, as ``feed`` does one by one.
 
         ``key`` is the session's, ``logged`` are events of a log (``events.LogEvent``), each with
@@ -127,43 +127,47 @@ class Sessions:
         session = self._open.get(key)
         lines: list[str] = []
         ticks: list[float] = []
+        begun = session is not None and session.connected
         for event in logged:
-            if (
-                event.eventid == events.COMMAND_INPUT
-                and session is not None
-                and event.input.__class__ is str
-                and event.time.__class__ is float
-                and event.realm is events.ABSENT
-            ):
-                lines.append(event.input)
-                ticks.append(event.time)
-                session.last_stamp = event.timestamp
-                if not session.connected:
-                    session.identify(events.log_endpoints(event))
-                continue
+            if begun and event.eventid == _COMMAND and event.realm is _ABSENT:
+                line, tick = event.input, event.time
+                if line.__class__ is str and tick.__class__ is float:
+                    lines.append(line)
+                    ticks.append(tick)
+                    stamp = event.timestamp
+                    continue
             if lines and session is not None:
+                session.last_stamp = stamp
                 session.count_commands(lines, ticks)
                 lines, ticks = [], []
-            read = events.read_log(event)
-            if read is None:
-                continue
-            if session is None or read.__class__ is activity.Connect:
-                session = self._enter(key, event, read, events.log_endpoints)
-                if session is None:
-                    session = self._open.get(key)
-                    continue
-            session.last_stamp = event.timestamp
-            session.count(read)
-            if read.__class__ is activity.Closed:
-                del self._open[key]
-                self._close(key, session, None)
-                session = None
-            elif not session.connected:
-                session.identify(events.log_endpoints(event))
+            session = self._feed_logged(key, event, session)
+            begun = session is not None and session.connected
         if session is not None:
             if lines:
+                session.last_stamp = stamp
                 session.count_commands(lines, ticks)
             self._open.move_to_end(key)
+
+    def _feed_logged(
+        self, key: events.SessionKey, event: Any, session: Session | None
+    ) -> Session | None:
+        """Count one event of a log; return the session that is open under ``key`` after it."""
+        read = events.read_log(event)
+        if read is None:
+            return session
+        if session is None or read.__class__ is activity.Connect:
+            session = self._enter(key, event, read, events.log_endpoints)
+            if session is None:
+                return self._open.get(key)
+        session.last_stamp = event.timestamp
+        session.count(read)
+        if read.__class__ is activity.Closed:
+            del self._open[key]
+            self._close(key, session, None)
+            return None
+        if not session.connected:
+            session.identify(events.log_endpoints(event))
+        return session
 
     def _enter(
         self,
@@ -181,10 +185,16 @@ class Sessions:
             return self._connect(key, raw, event, session, ends)
         if session is not None:
             return session
+        now = timestamps.parse_timestamp(events.stamp(raw))
         if key in self._recent:
-            self._late(key, raw, event)
-            return None
-        if events.is_late(raw) or len(self._open) >= self.max_sessions:
+            closed, end = self._recent[key]
+            if not (closed.closed and _is_past(end, now)):
+                self._late(key, raw, event)
+                return None
+            self._retire(key)
+        if events.is_late(raw) or (
+            len(self._open) >= self.max_sessions and not self._is_given_up(self._oldest(), now)
+        ):
             self.counters.dropped += 1
             return None
         return self._begin(key, raw, ends)
@@ -222,14 +232,20 @@ class Sessions:
             oldest, idle = self._open.popitem(last=False)
             self.counters.evicted += 1
             now = timestamps.parse_timestamp(events.stamp(raw))
-            gone = _is_past(idle.end()[0], now, self.give_up_after)
-            self._close(oldest, idle, "open" if gone else "evicted")
+            self._close(oldest, idle, "open" if self._is_given_up(idle, now) else "evicted")
         session = Session(key[0], key[1], self.templates, keep_passwords=self.keep_passwords)
         session.first_stamp = events.stamp(raw)
         session.identify(ends(raw))
         self._open[key] = session
         self.counters.opened += 1
         return session
+
+    def _oldest(self) -> Session:
+        """Return the session that is idle longest."""
+        return next(iter(self._open.values()))
+
+    def _is_given_up(self, session: Session, now: float | None) -> bool:
+        return _is_past(session.end()[0], now, self.give_up_after)
 
     def _close(self, key: events.SessionKey, session: Session, partial: Partial | None) -> None:
         """Emit the record and keep the session a while for late events."""
@@ -249,11 +265,7 @@ class Sessions:
         """Count an event of a session whose record is written."""
         session, end = self._recent[key]
         now = timestamps.parse_timestamp(events.stamp(raw))
-        if session.closed:
-            if _is_past(end, now):
-                self.counters.dropped += 1
-                return
-        else:  # it was evicted and goes on
+        if not session.closed:  # it was evicted and goes on
             session.last_stamp = events.stamp(raw) or session.last_stamp
             self._recent[key] = (session, end if now is None else now)
             self._recent.move_to_end(key)

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-YEAR_10000: Final = 253_402_300_800
-"""Seconds since 1970: what datetime can express ends there."""
+YEAR_10000: Final = 253_402_300_799
+"""Seconds since 1970: what datetime can express ends there, but for one second, since rounding
+must not lead behind the end."""
 
 _STAMP_LIMIT: Final = 40  # characters of a time: Cowrie's have at most 31
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive: the fast path has cut the Z off
@@ -37,8 +38,8 @@ def between(earlier: float | None, later: float | None) -> float | None:
     """
     if earlier is None or later is None or later < earlier:
         return None
-    base = int(earlier)
-    return (micros(later, base) - micros(earlier, base)) / 1_000_000
+    base = int(earlier)  # and ``micros`` of both, in place
+    return (round((later - base) * 1_000_000) - round((earlier - base) * 1_000_000)) / 1_000_000
 
 
 def parse_timestamp(stamp: Any) -> float | None:
@@ -56,7 +57,7 @@ def _parsed(stamp: str) -> float | None:
             seconds = (datetime.fromisoformat(stamp[:-1]) - _EPOCH).total_seconds()
         except (TypeError, ValueError):
             return None
-        return seconds if seconds >= 0 else None
+        return seconds if 0 <= seconds < YEAR_10000 else None
     match = _STAMP.fullmatch(stamp)
     if match is None:
         return None
@@ -83,7 +84,7 @@ def parse_timestamps(stamps: Sequence[Any]) -> list[float | None]:
             times = list(map(datetime.fromisoformat, text.split("Z")[:-1]))
             if len(times) == len(stamps) and set(map(len, stamps)) == {_COWRIE_STAMP}:
                 seconds = [(when - _EPOCH).total_seconds() for when in times]
-                if min(seconds) >= 0:
+                if min(seconds) >= 0 and max(seconds) < YEAR_10000:
                     return list(seconds)
     except (TypeError, ValueError):
         pass

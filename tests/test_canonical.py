@@ -54,8 +54,19 @@ kills = st.builds(
 )
 
 
+keys = st.builds(
+    "{}echo {}{} AAAA{}{}{}".format,
+    st.sampled_from(["", "cd ~ && rm -rf .ssh && mkdir .ssh && ", "sudo "]),
+    st.sampled_from(['"', "'", "", '-n "']),
+    st.sampled_from(["ssh-rsa", "ssh-ed25519", "ssh-dss", "ssh-x", "ssh-rsa  "]),
+    st.text("ABCabc019+/=_ ", max_size=40),
+    st.sampled_from(["==", "", " me@host", " mdrfckr"]),
+    st.sampled_from(['">>.ssh/authorized_keys', "' > x && chmod -R go= ~/.ssh && cd ~", '"', ""]),
+)
+
+
 @everything
-@given(passwords | payloads | applets | kills)
+@given(passwords | payloads | applets | kills | keys)
 def test_the_line_that_stands_for_another_has_its_plan(line: str) -> None:
     """All of it: template, programs, names, what comes after."""
     assert MAKER._plan(canonical(line)) == MAKER._plan(line)
@@ -69,6 +80,7 @@ def test_the_lines_that_it_is_for() -> None:
         ("echo -ne '\\x7f\\x45\\x4c\\x46' >> .s", "echo -ne '\\x01\\x00\\x02' >> .s"),
         ("cat /proc/mounts; /bin/busybox GGDBS", "cat /proc/mounts; /bin/busybox UZUCW"),
         ("/bin/busybox kill -9 5673", "/bin/busybox kill -9 1553"),
+        ('echo "ssh-rsa AAAAB3NzaC1yc2E+x">>.ssh/k', 'echo "ssh-rsa AAAAC3NzaC1lZDI1/">>.ssh/k'),
     ):
         assert ours != theirs
         assert canonical(ours) == canonical(theirs)

@@ -12,6 +12,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -212,6 +213,122 @@ def test_a_pipe_by_name_is_read(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["session"] == "a"
 
 
+def test_copies_that_overlap_anywhere_add_nothing(tmp_path: Path) -> None:
+    """Whole seconds, a clock that goes back, lines without a time, thousands of equal ones."""
+    events = [
+        *session("a"),
+        *session("b", 100),
+        *session("c", 50),  # the clock was set back
+        *session("d", 60),
+        *session("e", 200),
+    ]
+    del events[12]["timestamp"]
+    rough = [{**each, "timestamp": f"{each['timestamp'][:18]}0Z"} for each in session("f", 300)]
+    flood = [command("id", 400.0, "g")] * 5000
+    events += [*rough, connect(400.0, "g"), *flood, closed(410.0, "g"), *session("h", 500)]
+    whole = write_log(tmp_path / "cowrie.json", events)
+    want = summarize(whole).out
+    assert want.count(b"\n") == 8
+    for begin, end in ((10, 40), (15, 3000), (3, 5), (26, 5000), (2000, len(events))):
+        piece = write_log(tmp_path / "piece.json", events[begin:end])
+        assert summarize(piece, whole).out == want
+
+
+def test_a_clock_that_was_wrong_for_one_event_moves_nothing_else(tmp_path: Path) -> None:
+    """1970 before the clock was set, 2038 by a fault: the event counts where it stands."""
+    for stamp in ("1970-01-01T00:00:09.000000Z", "2038-01-01T00:00:00.000000Z"):
+        for number in range(5):
+            events = [*session("a"), *session("b", 20), *session("c", 40)]
+            events[5 + number]["timestamp"] = stamp
+            log = write_log(tmp_path / "cowrie.json", events)
+            made = summarize(log, write_log(tmp_path / "next.json", session("d", DAY)), "--open")
+            assert sorted(r["session"] for r in made.records) == ["a", "b", "c", "d"]
+            (record,) = [r for r in made.records if r["session"] == "b"]
+            assert (record["commands"], record.get("partial")) == (2, None)
+
+
+def test_what_is_late_does_not_depend_on_how_the_log_is_cut(tmp_path: Path) -> None:
+    """An event long after a close, and one soon after many closes."""
+    many = [
+        each
+        for i in range(3000)
+        for each in (connect(20 + i / 99, f"{i}"), closed(20 + i / 99, f"{i}"))
+    ]
+    events = [
+        *session("a"),
+        *many,
+        event("session.file_download", 60.0, "a", url="http://x/"),
+        *session("m", 900),
+        closed(1000, "a"),
+        *session("z", 2000),
+    ]
+    want = summarize(write_log(tmp_path / "whole/cowrie.json", events)).out
+    assert json.loads(want.splitlines()[0])["downloads"] == 1
+    for at in (5, len(events) - 12, len(events) - 6):
+        write_log(tmp_path / "cut/cowrie.json.1", events[:at])
+        write_log(tmp_path / "cut/cowrie.json", events[at:])
+        assert summarize(tmp_path / "cut").out == want
+
+
+def test_many_logs_in_a_row_in_many_files(tmp_path: Path) -> None:
+    """A hundred files, each of several days in the wrong order; midnights are crossed."""
+    for number in range(100):
+        at = number * 10 * DAY
+        days = [
+            [
+                closed(at + day * DAY + 1, f"n{number}-{day - 1}"),
+                *session(f"{number}-{day}", at + day * DAY + 60),
+                connect(at + (day + 1) * DAY - 1, f"n{number}-{day}"),
+            ]
+            for day in range(5)
+        ]
+        write_log(tmp_path / f"{number}.json", [each for day in reversed(days) for each in day])
+    begun = time.monotonic()
+    made = summarize(tmp_path).records
+    assert time.monotonic() - begun < 30
+    whole = [r for r in made if "partial" not in r]
+    assert len(whole) == 100 * (5 + 4)
+
+
+def test_thousands_of_files_at_once_need_neither_memory_nor_files(tmp_path: Path) -> None:
+    """All of one time and one sensor, plain and packed: more than a process may open."""
+    for number in range(300):
+        events = [
+            each
+            for i in range(60)
+            for each in session(f"{number:03d}{i:02d}", i * 20.0 + number / 99)
+        ]
+        path = write_log(tmp_path / f"{number}.json", events)
+        if number % 3 == 0:
+            path.with_suffix(".json.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    code = (
+        "import resource, subprocess, sys; "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160)); "
+        "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.returncode)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, COMMAND, "summarize", tmp_path, "--jobs", "1"],
+        capture_output=True,
+        check=True,
+    )
+    kilobytes, status = map(int, done.stdout.split())
+    assert done.stderr == b"300 files, 90,000 lines, 90,000 events, 18,000 sessions\n"
+    assert status == 0
+    assert kilobytes < 150_000
+
+
+def test_sessions_without_an_end_make_room_for_others(tmp_path: Path) -> None:
+    """Years of a Cowrie that is killed: what has been silent for a day is given up."""
+    stale = [connect(i / 100, f"stale{i}") for i in range(21_000)]
+    new = [each for i in range(50) for each in session(f"new{i}", 10 * DAY + i)[1:]]
+    log = write_log(tmp_path / "cowrie.json", [*stale, *new])
+    made = [r for r in summarize(log).records if r["partial"] != "evicted"]
+    assert [r["session"] for r in made] == [f"new{i}" for i in range(50)]
+    assert {r["partial"] for r in made} == {"joined_late"}
+
+
 # ---------------------------------------------------------------- output
 
 
@@ -237,7 +354,9 @@ def test_each_kind_of_file_holds_the_same_records(tmp_path: Path) -> None:
     assert [json.loads(line) for line in out[".jsonl"].read_bytes().splitlines()] == want
     assert gzip.decompress(out[".jsonl.gz"].read_bytes()) == out[".jsonl"].read_bytes()
     with out[".msgpack"].open("rb") as stream:
-        assert list(msgpack.Unpacker(stream, unicode_errors="surrogatepass")) == want
+        unpacked = list(msgpack.Unpacker(stream))
+    # Half a surrogate pair is no text to what reads these: it is escaped.
+    assert unpacked == [*want[:2], {**want[2], "session": "\\ud800"}]
     with out[".csv"].open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert [row["session"] for row in rows] == ["a", "b", "\\ud800"]
@@ -351,7 +470,90 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
+    """The raw log would be gone."""
+    log = write_log(tmp_path / "cowrie.jsonl", session("a"))
+    before = log.read_bytes()
+    said = summarize(tmp_path, "-o", log)
+    assert said.status == 2
+    assert "is one of the logs to read" in said.err
+    assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "msgpack", "csv", "parquet"])
+def test_a_disk_that_is_full_is_one_sentence(tmp_path: Path, kind: str) -> None:
+    """And nothing is left behind; so is an output that is closed."""
+    events = [each for i in range(4000) for each in session(f"{i:05d}", i * 20.0)]
+    log = write_log(tmp_path / "in/cowrie.json", events)
+    limited = f"ulimit -f 100; trap '' XFSZ; exec {COMMAND} summarize {log} -o {tmp_path}/x.{kind}"
+    closed_ = f"exec {COMMAND} summarize {log} >&-"
+    for script in (limited, closed_):
+        done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith(b"error: ")
+        assert done.stderr.count(b"\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    quiet = subprocess.run(
+        ["/bin/bash", "-c", f"exec {COMMAND} summarize {log} 2>&- | wc -l"],
+        capture_output=True,
+        check=True,
+    )
+    assert int(quiet.stdout) == 4000
+
+
 # ---------------------------------------------------------------- bad input
+
+
+def test_hostile_numbers_and_times_cost_no_record() -> None:
+    """A time that is no time, the end of the calendar, JSON without a bottom."""
+    for name, value in (
+        ("time", 1e305),
+        ("time", float("nan")),
+        ("time", -1.0),
+        ("timestamp", "9999-12-31T23:59:59.999999Z"),
+        ("timestamp", "9999-12-31T23:59:59.999999+00:00"),
+        ("duration_ms", 10**400),
+    ):
+        for number in range(5):
+            events = session("a")
+            events[number][name] = value
+            said = summarize("-", stdin=as_lines([*events, *session("b", 20)]))
+            assert said.status == 0
+            assert "b" in [r["session"] for r in said.records]
+    deep = as_lines(session("a")).replace(b'"echo 1"', b"[" * 970 + b"]" * 970)
+    outputs = {summarize("-", "--jobs", jobs, stdin=deep).out for jobs in (1, 2, 3)}
+    assert len(outputs) == 1
+
+
+def test_a_line_is_one_object_whatever_stands_beside_it() -> None:
+    """Two on a line, or one on two lines: not JSON, and no other line makes it so."""
+    lines = as_lines(session("a")).splitlines(keepends=True)
+    for bad in (lines[2].strip() + lines[3], lines[2].replace(b",", b",\n", 1)):
+        for behind in (b"", b"\n"):
+            said = summarize("-", stdin=lines[0] + lines[1] + bad + behind + lines[4])
+            (made,) = said.records
+            assert made["commands"] == 0
+            assert "not JSON" in said.err
+
+
+def test_a_cut_copy_is_said_though_nothing_is_missing(tmp_path: Path) -> None:
+    """A truncated .gz of a log that is there whole."""
+    log = write_log(tmp_path / "cowrie.json", session("a"))
+    cut = tmp_path / "copy.json.gz"
+    cut.write_bytes(gzip.compress(log.read_bytes())[:-12])
+    said = summarize(tmp_path)
+    assert f"error: {cut}: gzip: the file is cut off" in said.err
+    assert len(said.records) == 1
+    assert summarize(tmp_path, "--strict").status == 1
+
+
+def test_a_zstd_file_may_begin_with_a_frame_to_skip(tmp_path: Path) -> None:
+    """As pzstd writes it."""
+    frame = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"
+    log = tmp_path / "cowrie.json.zst"
+    log.write_bytes(frame + zstandard.ZstdCompressor().compress(as_lines(session("a"))))
+    assert len(summarize(log).records) == 1
+    assert "names no file" in summarize("").err
 
 
 def test_bad_lines_are_skipped_and_said(tmp_path: Path) -> None:

@@ -132,8 +132,8 @@ class Script:
 
     def fingerprint(self) -> str:
         """Return ``csf1_<n>_<verbs>_<templates>``."""
-        link, verbs = self.links[:32].hex(), self.links[32:].hex()
-        return f"{VERSION}_{self.count}_{verbs[:DIGITS]}_{link[:DIGITS]}"
+        link, verbs = self.links[: DIGITS // 2].hex(), self.links[32 : 32 + DIGITS // 2].hex()
+        return f"{VERSION}_{self.count}_{verbs}_{link}"
 
     def _given_before(self, line: str, templates: Templates) -> Plan:
         """Return the plan of a line whose meaning depends on the lines before it."""

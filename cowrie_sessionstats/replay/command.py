@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -11,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 from attrs import frozen
 
@@ -24,11 +26,13 @@ from cowrie_sessionstats.replay.journal import Journal, StateError
 from cowrie_sessionstats.replay.problems import StrictError
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress
 from cowrie_sessionstats.replay.running import RunError, Running, Totals
-from cowrie_sessionstats.replay.spool import spool_folder
+from cowrie_sessionstats.replay.spool import SpoolError, spool_folder
 
 DONE: Final = 0
 NOTHING: Final = 1
 """Nothing was summarized, or the work could not be done."""
+WRONG: Final = 2
+"""What was asked for cannot be meant."""
 HAND_ON: Final = 0.25
 """Seconds after which records are handed on while there is more to read."""
 POLL: Final = 0.25
@@ -36,6 +40,10 @@ POLL: Final = 0.25
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 """As a shell says it of programs that a signal ended."""
+
+
+class UsageError(Exception):
+    """What was asked for cannot be meant; its text says what to do."""
 
 
 @frozen
@@ -59,13 +67,16 @@ def summarize(request: Request) -> int:
     except KeyboardInterrupt:
         _say("interrupted: nothing was written")
         return INTERRUPTED
-    except (StrictError, RunError) as error:
+    except UsageError as error:
+        _say(f"error: {file_trouble(str(error))}")
+        return WRONG
+    except (StrictError, RunError, SpoolError) as error:
         _say(f"error: {file_trouble(str(error))}")
         return NOTHING
     except BrokenPipeError:
         return _pipe_closed()
     except OSError as error:
-        where = error.filename or request.output or folder
+        where = error.filename or request.output or "the standard output"
         _say(f"error: {file_trouble(str(where))}: {error.strerror or error}")
         return NOTHING
 
@@ -83,11 +94,19 @@ def _summarize(request: Request, folder: Path) -> int:
         totals = running.totals
         totals.problems.strict = request.strict
         files = find(request.paths, folder, totals.problems.file)
+        if request.output is not None and request.output.exists():
+            for file in files:
+                if file.path.samefile(request.output):
+                    raise UsageError(
+                        f"--output {request.output} is one of the logs to read ({file.name}): "
+                        "it would be replaced. Name another"
+                    )
         records = running.records(files)
         if request.output is None:
+            out = _stdout()
             for line in records:
-                sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
+                out.write(line)
+            out.flush()
         else:
             write_file(request.output, records)
     for trouble in totals.problems.files:
@@ -183,8 +202,17 @@ def _look(path: Path) -> None:
         _say(f"waiting for {file_trouble(str(path))}, which is not there yet")
 
 
+def _stdout() -> IO[bytes]:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "is closed", "the standard output")
+    return sys.stdout.buffer
+
+
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody listens
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
 
 def _pipe_closed() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -13,7 +14,7 @@ from cowrie_sessionstats import events
 from cowrie_sessionstats.commands import Templates, default_vocabulary, read_vocabulary
 from cowrie_sessionstats.replay.decoding import LogEvent
 from cowrie_sessionstats.replay.reading import Batch
-from cowrie_sessionstats.sessions import MAX_SESSIONS, RECENT_SESSIONS, Sessions
+from cowrie_sessionstats.sessions import MAX_SESSIONS, Sessions
 from cowrie_sessionstats.summary import values_of
 from cowrie_sessionstats.timestamps import parse_timestamp
 
@@ -24,6 +25,9 @@ them the records, do not depend on how many processes share the work."""
 GIVE_UP: Final = 86_400.0
 """Seconds: Cowrie's own timeouts are minutes, so a session that was silent for a day has ended
 without a word (the process was killed, say), should its place in the table be needed."""
+
+RECENT: Final = MAX_SESSIONS
+"""Closed sessions kept for late events: so many that the five minutes decide, not their number."""
 
 _LOOK: Final = 1_000
 """Events, where they come one by one, after which closed sessions are let go if they can be."""
@@ -72,7 +76,7 @@ class Counting:
             max_sessions=MAX_SESSIONS // TABLES,
             keep_passwords=self.settings.keep_passwords,
             templates=self.settings.templates,
-            max_recent=RECENT_SESSIONS // TABLES,
+            max_recent=RECENT // TABLES,
             make=values_of,
             final_only=True,
             give_up_after=GIVE_UP,
@@ -104,6 +108,11 @@ class Counting:
                     if each is not None:
                         each.forget(now)
 
+    @property
+    def dropped(self) -> int:
+        """Events that belong to no session that could be kept."""
+        return sum(table.counters.dropped for table in self._tables if table is not None)
+
     def finish(self) -> None:
         """Emit what is left."""
         for table in self._tables:
@@ -118,14 +127,17 @@ def _number(key: events.SessionKey) -> int:
 
 def _by_session(batch: Batch) -> dict[events.SessionKey, list[LogEvent]]:
     """Return the batch's events by session, in their order."""
-    found: dict[events.SessionKey, list[LogEvent]] = {}
+    found: dict[Any, list[LogEvent]] = defaultdict(list)
     try:
-        for event in batch.events:
-            key = (event.sensor, event.session)
-            try:
-                found[key].append(event)
-            except KeyError:
-                found[key] = [event]
+        sensors = {event.sensor for event in batch.events}
+        if len(sensors) == 1:
+            for event in batch.events:
+                found[event.session].append(event)
+            (sensor,) = sensors
+            found = {(sensor, session): of for session, of in found.items()}
+        else:
+            for event in batch.events:
+                found[event.sensor, event.session].append(event)
         if all(events.session_key(of[0]) == key for key, of in found.items()):
             return found
     except TypeError:  # a name of a type that cannot be a key

@@ -55,6 +55,12 @@ def decode_block(block: bytes, lines: int) -> list[LogEvent] | None:
 
     ``lines`` is how many there are, so that the nth event is known to be the nth line.
     """
+    # msgspec takes a line with two objects, and one object on two lines, too: where each line
+    # begins and ends as one object does, and there are as many objects, neither can be.
+    if not (block.startswith(b"{") and block.endswith(b"}\n")):
+        return None
+    if block.count(b"\n{") != lines - 1 or block.count(b"}\n") != lines:
+        return None
     try:
         found = _decoder.decode_lines(block)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

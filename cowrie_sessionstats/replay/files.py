@@ -57,9 +57,12 @@ class _Search:
     def look(self, name: str) -> None:
         """Take what one argument names."""
         if name == STDIN:
-            self._copy(sys.stdin.buffer, "<stdin>")
-        elif "\0" in name:
-            self.trouble(name.replace("\0", "\\0"), "names no file")
+            if sys.stdin is None:
+                self.trouble("<stdin>", "is closed")
+            else:
+                self._copy(sys.stdin.buffer, "<stdin>")
+        elif not name or "\0" in name:
+            self.trouble(repr(name), "names no file")
         elif glob.has_magic(name) and not os.path.lexists(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - of any root
             if not matches:

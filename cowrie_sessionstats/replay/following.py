@@ -250,8 +250,7 @@ class Follower:
             return
         self.tally.events += not quiet
         tick = parse_timestamp(events.stamp(event))
-        if event.time is events.ABSENT:
-            event.time = tick
+        event.time = events.tick(event)
         self._begun[key] = (self._begun.get(key, (begin, None))[0], tick)
         self._table.feed(event)
 

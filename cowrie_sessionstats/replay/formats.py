@@ -81,7 +81,7 @@ class Msgpack:
 
     out: IO[bytes]
     _packer: msgpack.Packer = field(
-        factory=lambda: msgpack.Packer(unicode_errors="surrogatepass"), init=False
+        factory=lambda: msgpack.Packer(unicode_errors="backslashreplace"), init=False
     )
 
     def write(self, line: bytes) -> None:
@@ -175,6 +175,11 @@ class Parquet:
         if self._rows:
             self._flush()
         self._writer.close()
+
+    def __del__(self) -> None:
+        # When something went wrong before: pyarrow would finish the file that is gone by now.
+        if hasattr(self, "_writer"):
+            self._writer.is_open = False
 
 
 def _arrow_schema(arrow: Any) -> Any:

@@ -86,7 +86,7 @@ class Journal:
         if self._file is not None:
             for line in self._waiting:
                 self._file.append(line)
-        elif self._waiting:
+        elif self._waiting and sys.stdout is not None:
             sys.stdout.buffer.writelines(self._waiting)
             sys.stdout.buffer.flush()
         self._waiting.clear()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from cowrie_sessionstats import events
 from cowrie_sessionstats.replay.decoding import decode_line
 from cowrie_sessionstats.replay.files import LogFile
+from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.reading import BEFORE_ALL, Part
 from cowrie_sessionstats.replay.streams import FileError, chunks, kind_of
 from cowrie_sessionstats.timestamps import parse_timestamp
@@ -60,7 +61,7 @@ def _beginnings(file: LogFile) -> Iterator[bytes]:
         return
 
 
-def without_repeats(heads: Iterable[Head]) -> tuple[list[Head], int]:
+def without_repeats(heads: Iterable[Head], problems: Problems) -> tuple[list[Head], int]:
     """Return the files of which none is the beginning of another, and how many are.
 
     A copy of a log, compressed or not, and a snapshot of one that grew since then begin with the
@@ -75,10 +76,14 @@ def without_repeats(heads: Iterable[Head]) -> tuple[list[Head], int]:
             continue
         same = by_line.setdefault(head.line, [])
         for number, other in enumerate(same):
-            longer = _longer(other.part.file, head.part.file)
+            left, right = _Content(other.part.file), _Content(head.part.file)
+            longer = _longer(left, right)
             if longer is not None:
-                if longer is head.part.file:
+                if longer is right:
                     same[number] = head
+                shorter = left if longer is right else right
+                if shorter.trouble is not None:  # who reads the other would not see it
+                    problems.file(shorter.file.name, shorter.trouble)
                 repeats += 1
                 break
         else:
@@ -88,39 +93,40 @@ def without_repeats(heads: Iterable[Head]) -> tuple[list[Head], int]:
     return kept, repeats
 
 
-def _longer(one: LogFile, other: LogFile) -> LogFile | None:
-    """Return the file that begins with all that the other holds; None if neither does."""
-    left, right = _Content(one), _Content(other)
-    while True:
-        if not left.more():
-            return other
-        if not right.more():
-            return one
-        length = min(len(left.piece), len(right.piece))
-        if left.piece[:length] != right.piece[:length]:
-            return None
-        left.piece, right.piece = left.piece[length:], right.piece[length:]
-
-
-@define(eq=False, init=False)
+@define(eq=False)
 class _Content:
     """A file's content, piece by piece."""
 
-    piece: memoryview
-    _chunks: Iterator[bytes]
+    file: LogFile
+    piece: memoryview = field(factory=lambda: memoryview(b""), init=False)
+    trouble: str | None = field(default=None, init=False)
+    """Why it cannot be read on."""
+    _chunks: Iterator[bytes] = field(init=False)
 
-    def __init__(self, file: LogFile) -> None:
-        self.piece = memoryview(b"")
-        self._chunks = chunks(file)
+    def __attrs_post_init__(self) -> None:
+        self._chunks = chunks(self.file)
 
     def more(self) -> bool:
         """Return whether there is anything left, as far as the file can be read."""
         if not self.piece:
             try:
                 self.piece = memoryview(next(self._chunks, b""))
-            except FileError:
-                return False
+            except FileError as error:
+                self.trouble = str(error)
         return bool(self.piece)
+
+
+def _longer(left: _Content, right: _Content) -> _Content | None:
+    """Return the one that begins with all that the other holds; None if neither does."""
+    while True:
+        if not left.more():
+            return right
+        if not right.more():
+            return left
+        length = min(len(left.piece), len(right.piece))
+        if left.piece[:length] != right.piece[:length]:
+            return None
+        left.piece, right.piece = left.piece[length:], right.piece[length:]
 
 
 @frozen

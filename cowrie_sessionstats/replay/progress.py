@@ -14,9 +14,9 @@ _NAME: Final = 300  # characters of a file's name, or what is wrong with it, in 
 
 
 @contextmanager
-def progress(stderr: TextIO) -> Iterator[Callable[[Moving], None] | None]:
+def progress(stderr: TextIO | None) -> Iterator[Callable[[Moving], None] | None]:
     """Give what shows how far the work is; None where nobody looks."""
-    if not stderr.isatty():
+    if stderr is None or not stderr.isatty():
         yield None
         return
     try:
@@ -84,6 +84,8 @@ def last_line(totals: Totals) -> str:
             f"{_counted(totals.left_open, 'session')} whose end was not seen "
             f"{'is' if one else 'are'} left out (--open writes {'it' if one else 'them'})"
         )
+    if totals.dropped:
+        parts.append(f"{_counted(totals.dropped, 'event')} came too late for a session to count it")
     if totals.repeats:
         one = totals.repeats == 1
         parts.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import zip_longest
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -14,7 +14,7 @@ from cowrie_sessionstats.replay import problems
 from cowrie_sessionstats.replay.decoding import LogEvent, decode_block, decode_line
 from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.problems import Problems
-from cowrie_sessionstats.replay.streams import FileError, chunks
+from cowrie_sessionstats.replay.streams import Appetite, FileError, chunks
 from cowrie_sessionstats.timestamps import parse_timestamp, parse_timestamps
 
 LINE_LIMIT: Final = 1 << 24
@@ -22,10 +22,11 @@ LINE_LIMIT: Final = 1 << 24
 million."""
 
 SEAM: Final = 3_600.0
-"""Seconds that the time has to go back for a file to be taken for several logs in a row. Less is
-a clock that was set, or the end of summer time on a machine that writes local time."""
+"""Seconds that the time has to go back, and to stay back, for a file to be taken for several logs
+in a row. Less is a clock that was set, or the end of summer time on a machine that writes local
+time; a single event is a clock that was not set yet."""
 
-MOST_PARTS: Final = 1_000
+MOST_PARTS: Final = 10_000
 """Logs in a row in one file; with more, the file is read as it stands."""
 
 BEFORE_ALL: Final = float("-inf")
@@ -59,12 +60,7 @@ class Batch:
 
 
 class SeamError(Exception):
-    """A part is several logs in a row; ``parts`` are those."""
-
-    def __init__(self, part: Part, parts: list[Part]) -> None:
-        super().__init__(f"{part.file.name} holds {len(parts)} logs")
-        self.part = part
-        self.parts = parts
+    """A part is several logs in a row: ``Reader.split`` tells them apart."""
 
 
 @define(eq=False)
@@ -85,12 +81,13 @@ class Reader:
     tally: Tally = field(factory=Tally)
     moved: Callable[[], None] | None = None
     """Called after each piece that was read."""
+    appetite: Appetite = field(factory=Appetite)
     _known: set[str] = field(factory=set, init=False)
     """Ids of events that are Cowrie's."""
 
     def batches(self, part: Part) -> Iterator[Batch]:
         """Yield the events of ``part``; SeamError if it turns out to be several logs in a row."""
-        latest = BEFORE_ALL
+        latest = part.head
         first: LogEvent | None = None
         for number, _, block, lines in self._blocks(part):
             found = decode_block(block, lines)
@@ -104,8 +101,7 @@ class Reader:
                 continue
             ticks = parse_timestamps([event.timestamp for event in found])
             for event, tick in zip(found, ticks, strict=True):
-                if event.time is ABSENT:
-                    event.time = tick
+                event.time = tick if event.time is ABSENT else events.tick(event)
             if first is None:
                 first = found[0]
             keys = _in_order(latest, ticks)
@@ -128,7 +124,7 @@ class Reader:
             return part
         parts = self.split(part)
         if len(parts) > 1:
-            raise SeamError(part, parts)
+            raise SeamError(part.file.name)
         return evolve(part, whole=True)
 
     def _all_cowries(self, found: list[LogEvent]) -> bool:
@@ -202,7 +198,7 @@ class Reader:
     def _pieces(self, part: Part) -> Iterator[bytes]:
         at = 0
         try:
-            for piece in chunks(part.file, self._count if part.start == 0 else None):
+            for piece in chunks(part.file, self._count if part.start == 0 else None, self.appetite):
                 begin = max(0, part.start - at)
                 end = len(piece) if part.stop is None else min(len(piece), part.stop - at)
                 at += len(piece)
@@ -218,29 +214,59 @@ class Reader:
 
     # ------------------------------------------------------------ several logs in a row
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Part) -> list[Part]:  # noqa: C901 - a clock goes back in many ways
         """Return the logs that stand in ``part`` one behind the other."""
-        quiet = Reader(Problems())
-        parts = [part]
-        latest = BEFORE_ALL
+        if part.whole:
+            return [part]
+        parts = [evolve(part, whole=True)]
+        latest = before = BEFORE_ALL
         first: bytes | None = None
-        for number, begin, block, _ in quiet._blocks(part):
-            at = begin
-            for offset, line in enumerate(block.removesuffix(b"\n").split(b"\n")):
-                event, _ = decode_line(line)
-                tick = None if event is None else parse_timestamp(events.stamp(event))
-                if tick is not None:
-                    if first is None:
-                        first = line
-                    elif tick < latest - SEAM or (tick < latest and line == first):
-                        parts[-1] = evolve(parts[-1], stop=at)
-                        parts.append(Part(part.file, tick, at, part.stop, number + offset))
-                        first, latest = line, BEFORE_ALL
-                    latest = max(latest, tick)
-                at += len(line) + 1
+        last: Part | None = None
+        for line, place in self._places(part):
+            event, _ = decode_line(line)
+            tick = None if event is None else parse_timestamp(events.stamp(event))
+            if tick is None:
+                continue
+            if first is None:
+                first = line
+            here = evolve(place, head=tick)
+            if last is not None:  # the event before this one may have been a seam
+                if tick < latest - SEAM:
+                    _cut(parts, last)
+                    first, latest, before = None, last.head, BEFORE_ALL
+                last = None
+            if tick < latest and line == first:
+                _cut(parts, here)
+                latest = BEFORE_ALL
+            elif tick < latest - SEAM:
+                if tick >= before - SEAM > BEFORE_ALL:
+                    latest = before  # the event before this one was alone in the future
+                else:
+                    last = here
+                    continue
+            before, latest = latest, max(latest, tick)
             if len(parts) > MOST_PARTS:
-                return [part]
+                trouble = (
+                    f"its times go back more than {MOST_PARTS:,} times: it is read as it stands"
+                )
+                self.problems.file(part.file.name, trouble)
+                return [evolve(part, whole=True)]
         return parts
+
+    def _places(self, part: Part) -> Iterator[tuple[bytes, Part]]:
+        """Yield the lines of a part, each with the part that begins there."""
+        quiet = Reader(Problems())
+        for number, at, block, _ in quiet._blocks(part):
+            place = at
+            for offset, line in enumerate(block.removesuffix(b"\n").split(b"\n")):
+                yield line, evolve(part, start=place, line=number + offset, whole=True)
+                place += len(line) + 1
+
+
+def _cut(parts: list[Part], part: Part) -> None:
+    """Let the last of ``parts`` end where another begins."""
+    parts[-1] = evolve(parts[-1], stop=part.start)
+    parts.append(part)
 
 
 _KNOWN_IDS: Final = 1_000  # Cowrie has some 40; what else a log holds must not fill the memory
@@ -262,9 +288,14 @@ def _in_order(latest: float, ticks: list[float | None]) -> list[float] | None:
 
 
 def _latest(latest: float, ticks: list[float | None]) -> list[float]:
-    """Return the latest time so far at each."""
-    known = (BEFORE_ALL if tick is None else tick for tick in ticks)
-    return list(accumulate(known, max, initial=latest))[1:]
+    """Return the latest time so far at each, but for an event that is alone in the future."""
+    keys = []
+    for tick, after in zip_longest(ticks, ticks[1:]):
+        alone = tick is not None and after is not None and latest - SEAM <= after < tick - SEAM
+        if tick is not None and not alone:
+            latest = max(latest, tick)
+        keys.append(latest)
+    return keys
 
 
 def _seam(latest: float, ticks: list[float | None], found: list[LogEvent], first: LogEvent) -> bool:

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, contextmanager
@@ -46,6 +46,7 @@ class Totals:
     problems: Problems = field(factory=Problems)
     records: int = 0
     left_open: int = 0
+    dropped: int = 0
 
 
 @define(eq=False)
@@ -77,7 +78,7 @@ class Running:
 
         Raises RunError, and StrictError for the first problem if there must be none.
         """
-        heads, self.totals.repeats = without_repeats(map(head_of, files))
+        heads, self.totals.repeats = without_repeats(map(head_of, files), self.totals.problems)
         self.totals.files = len(files)
         with ExitStack() as stack:
             spools: list[IO[bytes]] = [
@@ -94,6 +95,7 @@ class Running:
                     runs += outcome.runs
                     self.totals.records += outcome.records
                     self.totals.left_open += outcome.left_open
+                    self.totals.dropped += outcome.dropped
                     if share == 0:
                         self.totals.problems.add(outcome.problems)
                         self.totals.tally.bytes += outcome.tally.bytes
@@ -116,10 +118,10 @@ class Running:
             outcomes = iter(crew.perform(tasks))
             for group in new:
                 done[group] = [next(outcomes) for _ in range(self._shares(group, groups))]
-            again = [group for group in groups if any(o.seam for o in done[group])]
-            if again:
-                split = [_split(group, done[group]) for group in again]
-                groups = [group for group in groups if group not in again] + split
+            split = {group: done[group][0].parts for group in groups if done[group][0].parts}
+            if split:
+                groups = [group for group in groups if group not in split]
+                groups += [Group(parts) for parts in split.values() if parts is not None]
             else:
                 sensors = [set[str]().union(*(o.sensors for o in done[g])) for g in groups]
                 united = joined(groups, sensors)
@@ -140,16 +142,6 @@ class Running:
         return [
             Task(group, share, shares, self.open_sessions, self.strict) for share in range(shares)
         ]
-
-
-def _split(group: Group, outcomes: Iterable[Outcome]) -> Group:
-    """Return the group with the logs that were found to stand in one of its parts."""
-    parts = list(group.parts)
-    for outcome in outcomes:
-        if outcome.seam is not None and outcome.seam[0] in parts:
-            parts.remove(outcome.seam[0])
-            parts += outcome.seam[1]
-    return Group(tuple(parts))
 
 
 # ---------------------------------------------------------------- who does it

@@ -21,8 +21,8 @@ _quoted: Final = json.encoder.encode_basestring_ascii
 
 def sort_key(end: str | None, sensor: str | None, session: str, start: str | None) -> bytes:
     """Return what records are sorted by: the close, then what tells records of one time apart."""
-    names = _quoted(sensor or "") + _quoted(session)
-    return f"{end or ''}{names}{start or ''}\t".encode()
+    names = f"{_quoted(sensor or '')}{_quoted(session)}"
+    return f"{end or ''}{names}{start or ''}\t".encode("ascii")
 
 
 def spool_folder() -> Path:
@@ -31,6 +31,10 @@ def spool_folder() -> Path:
     if given or not os.access(_LARGE, os.W_OK | os.X_OK):
         return Path(tempfile.gettempdir())
     return _LARGE
+
+
+class SpoolError(Exception):
+    """The records cannot be kept; its text says why and what to do."""
 
 
 @frozen
@@ -68,8 +72,14 @@ class Spool:
             return
         self._lines.sort()
         begin = self.out.tell()
-        self.out.writelines(self._lines)
-        self.out.flush()
+        try:
+            self.out.writelines(self._lines)
+            self.out.flush()
+        except OSError as error:
+            raise SpoolError(
+                f"the temporary file for the records cannot be written ({error.strerror}). Free "
+                "the disk, or name a folder that has room: TMPDIR, or that of --output"
+            ) from None
         self.runs.append(Run(self.number, begin, self.out.tell()))
         self._lines.clear()
         self._size = 0

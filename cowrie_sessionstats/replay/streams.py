@@ -6,15 +6,23 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import IO, Any, Final, cast
+
+from attrs import define
 
 from cowrie_sessionstats.replay._extra import EXTRA
 from cowrie_sessionstats.replay.files import LogFile, said
 
 CHUNK: Final = 1 << 20
 """Bytes read at once: some 2,800 events."""
+CHUNK_LEAST: Final = 1 << 14
+CHUNKS: Final = 1 << 22
+"""Bytes of all files that are read side by side: as events they take some three times as much."""
+HELD_FILES: Final = 100
+"""Files that stay open while they are read: a process may have 1,024 as a rule."""
 
 _MAGIC: Final = {
     b"\x1f\x8b": "gzip",
@@ -22,6 +30,8 @@ _MAGIC: Final = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+PIECE: Final = 1 << 16
+"""Bytes that are decompressed at once."""
 _ZSTD_READ: Final = 1 << 11  # compressed bytes: hostile ones become 32,000 times as many
 _ZSTD_WINDOW: Final = 1 << 31  # what `zstd --long=31` makes; only such a file takes that memory
 
@@ -32,37 +42,98 @@ class FileError(Exception):
 
 def kind_of(head: bytes) -> str | None:
     """Return what a file is compressed with, by its first bytes: names can lie."""
+    if head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:  # noqa: PLR2004 - its RFC's numbers
+        return "zstd"  # a frame to skip (RFC 8878, 3.1.2), as pzstd begins with
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def chunks(file: LogFile, count: Callable[[int], None] | None = None) -> Iterator[bytes]:
+@define(eq=False)
+class Appetite:
+    """How much of files is in the memory, and how many are open, while several are read."""
+
+    chunk: int = CHUNK
+    """Bytes that are read at once."""
+    holds: bool = True
+    """Whether files stay open from one piece to the next."""
+
+    def share(self, files: int) -> None:
+        """Be content with what remains where so many files are read side by side."""
+        self.chunk = max(CHUNK_LEAST, min(CHUNK, CHUNKS // files))
+        self.holds = files <= HELD_FILES
+
+
+def chunks(
+    file: LogFile, count: Callable[[int], None] | None = None, appetite: Appetite | None = None
+) -> Iterator[bytes]:
     """Yield the content of a file in pieces, decompressed.
 
     ``count`` is told how many bytes of it on the disk have been read. Raises FileError when the
     file cannot be read on; what could be read has been yielded by then.
     """
+    appetite = appetite or Appetite()
     try:
-        with io.FileIO(str(file.path)) as raw:
-            piece = raw.read(CHUNK)
-            kind = kind_of(piece)
+        with _Reopened(file) if not appetite.holds else io.FileIO(str(file.path)) as raw:
+            piece = raw.read(appetite.chunk)
+            kind = kind_of(piece or b"")
             if kind is not None:
                 raw.seek(0)
-                yield from _gathered(raw, kind, count or _nobody)
+                yield from _gathered(raw, kind, count or _nobody, appetite)
                 return
             while piece:
                 if count is not None:
                     count(len(piece))
                 yield piece
-                piece = raw.read(CHUNK)
+                piece = raw.read(appetite.chunk)
     except OSError as error:
         raise FileError(said(error)) from None
+
+
+class _Reopened(io.RawIOBase):
+    """A file that is open only while something is read of it: there may be thousands."""
+
+    def __init__(self, file: LogFile) -> None:
+        super().__init__()
+        self._path = str(file.path)
+        self._at = 0
+        self._place: tuple[int, int] | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET:
+            raise io.UnsupportedOperation
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        handle = os.open(self._path, os.O_RDONLY)
+        try:
+            status = os.fstat(handle)
+            place = (status.st_dev, status.st_ino)
+            if self._place not in (None, place):
+                raise FileError("another file has taken its place while it was read")
+            self._place = place
+            count = os.preadv(handle, [buffer], self._at)
+        finally:
+            os.close(handle)
+        self._at += count
+        return count
 
 
 def _nobody(_: int) -> None:
     pass
 
 
-def _gathered(raw: io.FileIO, kind: str, count: Callable[[int], None]) -> Iterator[bytes]:
+def _gathered(
+    raw: io.RawIOBase, kind: str, count: Callable[[int], None], appetite: Appetite
+) -> Iterator[bytes]:
     """Yield decompressed pieces of CHUNK bytes or more, then what is left, then say the trouble."""
     told = 0
     gathered: list[bytes] = []
@@ -77,7 +148,7 @@ def _gathered(raw: io.FileIO, kind: str, count: Callable[[int], None]) -> Iterat
             piece = b""
         gathered.append(piece)
         length += len(piece)
-        if length >= CHUNK or not piece:
+        if length >= appetite.chunk or not piece:
             now = raw.tell()
             count(now - told)
             told = now
@@ -101,7 +172,7 @@ def _trouble(kind: str, error: Exception) -> str:
     return f"{kind}: the file is damaged ({error}); what came before that was read"
 
 
-def _decompressed(raw: io.FileIO, kind: str) -> Iterator[bytes]:
+def _decompressed(raw: io.RawIOBase, kind: str) -> Iterator[bytes]:
     """Yield what ``raw`` holds, in pieces of any size.
 
     A damaged file raises only behind the last byte that could be had, so nothing here asks for
@@ -115,11 +186,11 @@ def _decompressed(raw: io.FileIO, kind: str) -> Iterator[bytes]:
     elif kind == "bzip2":
         opened = bz2.BZ2File(raw)
     else:
-        opened = lzma.LZMAFile(raw)  # noqa: SIM115
-    return iter(lambda: opened.read1(CHUNK), b"")
+        opened = lzma.LZMAFile(cast("IO[bytes]", raw))  # noqa: SIM115
+    return iter(lambda: opened.read1(PIECE), b"")
 
 
-def _unzstd(raw: io.FileIO) -> Iterator[bytes]:
+def _unzstd(raw: io.RawIOBase) -> Iterator[bytes]:
     try:
         import zstandard  # noqa: PLC0415 - of an extra, and few logs need it
     except ImportError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Final
@@ -36,11 +38,13 @@ class Outcome:
 
     runs: list[Run] = field(factory=list)
     sensors: set[str] = field(factory=set)
-    seam: tuple[Part, list[Part]] | None = None
-    """A part that turned out to be several logs: then nothing else here counts."""
+    parts: tuple[Part, ...] | None = None
+    """The group's logs, if some stand one behind the other in a file: then nothing else counts."""
     problems: Problems = field(factory=Problems)
     tally: Tally = field(factory=Tally)
     records: int = 0
+    dropped: int = 0
+    """Events that belong to no session that could be kept."""
     left_open: int = 0
     """Sessions whose end was not seen, and that have no record for that."""
 
@@ -62,6 +66,7 @@ class Keeper:
         self.spool.add(sort_key(*_sorted_by(values)), encode(values))
 
 
+_DEPTH: Final = 1_000
 _PARTIAL: Final = KEYS.index("partial")
 _sorted_by: Final = itemgetter(*map(KEYS.index, ("end", "sensor", "session", "start")))
 
@@ -85,14 +90,23 @@ def perform(
     )
     counting = Counting(keeper, settings, task.share, task.shares)
     before = len(spool.runs)
+    limit = sys.getrecursionlimit()
+    # How deep JSON may be must not depend on who calls this.
+    sys.setrecursionlimit(len(inspect.stack(0)) + _DEPTH)
     try:
-        for batch in in_order(task.group.parts, reader.batches):
+        for batch in in_order(task.group.parts, reader.batches, reader.appetite.share):
             counting.feed(batch)
-    except SeamError as seam:
-        outcome.seam = (seam.part, seam.parts)
+    except SeamError:
+        if first:
+            outcome.parts = tuple(
+                part for whole in task.group.parts for part in reader.split(whole)
+            )
     else:
         counting.finish()
+    finally:
+        sys.setrecursionlimit(limit)
     spool.flush()
+    outcome.dropped = counting.dropped
     outcome.runs = spool.runs[before:]
     outcome.sensors = counting.sensors
     return outcome
