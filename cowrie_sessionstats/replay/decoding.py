@@ -46,6 +46,7 @@ _Event: Final[Any] = msgspec.defstruct(
     gc=False,  # made of JSON, so never part of a cycle
 )
 _decoder: Final = msgspec.json.Decoder(_Event)
+_ALIKE: Final = 10  # {"eventid"
 _WHITE: Final = b" \t\r\n\0"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -59,7 +60,9 @@ def decode_block(block: bytes, lines: int) -> list[LogEvent] | None:
     # begins and ends as one object does, and there are as many objects, neither can be.
     if not (block.startswith(b"{") and block.endswith(b"}\n")):
         return None
-    if block.count(b"\n{") != lines - 1 or block.count(b"}\n") != lines:
+    # Most logs begin every line alike, and a longer text is found faster.
+    alike = block.count(b"}\n%b" % block[:_ALIKE])
+    if alike != lines - 1 and block.count(b"}\n{") != lines - 1:
         return None
     try:
         found = _decoder.decode_lines(block)
