@@ -25,20 +25,20 @@ COMMAND_INPUT: Final = "cowrie.command.input"
 
 FIELDS: Final = (
     "eventid",
-    "sensor",
     "session",
-    "timestamp",
-    "input",
-    "realm",
-    "time",
-    "late",
-    "uuid",
     "protocol",
-    "system",
     "src_ip",
     "src_port",
     "dst_ip",
     "dst_port",
+    "sensor",
+    "uuid",
+    "input",
+    "timestamp",
+    "realm",
+    "time",
+    "late",
+    "system",
     "duration",
     "duration_ms",
     "username",
@@ -54,7 +54,8 @@ FIELDS: Final = (
     "shasum",
     "ttylog",
 )
-"""All that is read of an event: a reader of logs may skip every other field."""
+"""All that is read of an event: a reader of logs may skip every other field. In about the order in
+which Cowrie writes them, so that a decoder finds the next one where it looks first."""
 
 ID_LIMIT: Final = 256
 """Characters of a session's or sensor's name: Cowrie's have 8 to 12, a host name at most 253."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -32,8 +33,9 @@ class Head:
 def head_of(file: LogFile) -> Head:
     """Return what a file begins with; of one that cannot be read, too."""
     for piece in _beginnings(file):
-        lines = piece.split(b"\n")
-        for line in lines[:-1]:
+        begin = 0
+        while end := piece.find(b"\n", begin) + 1:
+            line, begin = piece[begin : end - 1], end
             event, _ = decode_line(line)
             if event is None:
                 continue
@@ -47,8 +49,11 @@ def head_of(file: LogFile) -> Head:
 def _beginnings(file: LogFile) -> Iterator[bytes]:
     """Yield ever more of a file's beginning."""
     try:
-        with file.path.open("rb", buffering=0) as raw:
-            peek = raw.read(_PEEK)
+        handle = os.open(file.path, os.O_RDONLY)
+        try:
+            peek = os.read(handle, _PEEK)
+        finally:
+            os.close(handle)
         if kind_of(peek) is None:
             yield peek
             if len(peek) < _PEEK:
