@@ -638,32 +638,22 @@ def test_a_file_without_permission_is_said(tmp_path: Path) -> None:
     """An ordinary user sees which file it is."""
     log = write_log(tmp_path / "secret.json", session("a"))
     log.chmod(0)
-    open_ = write_log(tmp_path / "open.json", session("b", 20))
+    write_log(tmp_path / "open.json", session("b", 20))
     become = shutil.which("setpriv")
     if become is None:
         pytest.skip("no setpriv")
+    other = [become, "--reuid=65534", "--regid=65534", "--clear-groups"]
+    environment = {**os.environ, "HOME": "/"}
+    if subprocess.run([*other, COMMAND, "-h"], capture_output=True, check=False).returncode:
+        pytest.skip("the environment is not open to another user")
     for path in (tmp_path, *tmp_path.parents):
         if path.stat().st_uid == 0 and not path.stat().st_mode & 0o005:
             path.chmod(path.stat().st_mode | 0o005)
     done = subprocess.run(
-        [
-            become,
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            COMMAND,
-            "summarize",
-            tmp_path,
-        ],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "HOME": "/"},
+        [*other, COMMAND, "summarize", tmp_path], capture_output=True, check=False, env=environment
     )
-    if b"can't open file" in done.stderr or done.returncode == 126:
-        pytest.skip("the environment is not open to another user")
     assert b"secret.json: Permission denied" in done.stderr
     assert json.loads(done.stdout)["session"] == "b"
-    assert open_.exists()
 
 
 def test_strict_stops_at_the_first(tmp_path: Path) -> None:

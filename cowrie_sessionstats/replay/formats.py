@@ -40,6 +40,9 @@ class Writer(Protocol):
     def finish(self) -> None:
         """Write what is left."""
 
+    def abandon(self) -> None:
+        """Write nothing more: something went wrong."""
+
 
 @define(eq=False)
 class Lines:
@@ -54,6 +57,9 @@ class Lines:
     def finish(self) -> None:
         """Write what is left."""
         self.out.flush()
+
+    def abandon(self) -> None:
+        """Write nothing more."""
 
 
 @define(eq=False)
@@ -74,6 +80,10 @@ class GzipLines:
         """Write what is left."""
         self._gzip.close()
 
+    def abandon(self) -> None:
+        """Write nothing more: Python would, when it is forgotten."""
+        self._gzip.fileobj = None
+
 
 @define(eq=False)
 class Msgpack:
@@ -91,6 +101,9 @@ class Msgpack:
     def finish(self) -> None:
         """Write what is left."""
         self.out.flush()
+
+    def abandon(self) -> None:
+        """Write nothing more."""
 
 
 @define(eq=False)
@@ -118,6 +131,9 @@ class Csv:
         """Write what is left."""
         self._text.flush()
         self._text.detach()
+
+    def abandon(self) -> None:
+        """Write nothing more."""
 
 
 def _cell(value: Any) -> Any:
@@ -176,10 +192,9 @@ class Parquet:
             self._flush()
         self._writer.close()
 
-    def __del__(self) -> None:
-        # When something went wrong before: pyarrow would finish the file that is gone by now.
-        if hasattr(self, "_writer"):
-            self._writer.is_open = False
+    def abandon(self) -> None:
+        """Write nothing more: pyarrow would, when it is forgotten."""
+        self._writer.is_open = False
 
 
 def _arrow_schema(arrow: Any) -> Any:
@@ -238,9 +253,13 @@ def write_file(path: Path, records: Iterable[bytes]) -> None:
     kind = format_of(path)
     with replacing(path) as out:
         writer: Writer = kind(out)
-        for line in records:
-            writer.write(line)
-        writer.finish()
+        try:
+            for line in records:
+                writer.write(line)
+            writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
 
 
 @contextmanager
