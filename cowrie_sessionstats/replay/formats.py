@@ -82,7 +82,7 @@ class GzipLines:
 
     def abandon(self) -> None:
         """Write nothing more: Python would, when it is forgotten."""
-        self._gzip.fileobj = None
+        self._gzip.fileobj = None  # type: ignore[assignment]  # as its close() does
 
 
 @define(eq=False)
