@@ -237,7 +237,7 @@ def summarize(  # noqa: PLR0913 - one for each option
     The exit status is 0 if any session was summarized, 1 if none was, 2 for wrong usage.
     """
     try:
-        from cowrie_sessionstats.replay import command, formats  # noqa: PLC0415
+        from cowrie_sessionstats.replay import command, follow_command, formats  # noqa: PLC0415
         from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
     except ImportError as error:
         raise click.ClickException(str(error)) from None
@@ -263,7 +263,7 @@ def summarize(  # noqa: PLR0913 - one for each option
         open_sessions=open_sessions,
         strict=strict,
     )
-    sys.exit(command.follow(request, state) if follow else command.summarize(request))
+    sys.exit(follow_command.follow(request, state) if follow else command.summarize(request))
 
 
 def _check_follow(paths: tuple[str, ...], output: Path | None, *, open_sessions: bool) -> None:

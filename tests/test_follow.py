@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
@@ -16,6 +17,11 @@ import pytest
 from logs import COMMAND, as_lines, summarize, write_log
 from samples import closed, command, connect, event, login
 from test_summarize import DAY, session
+
+from cowrie_sessionstats.replay.counting import Settings
+from cowrie_sessionstats.replay.following import Follower, Mark, Place
+from cowrie_sessionstats.replay.journal import Journal
+from cowrie_sessionstats.replay.problems import Problems
 
 
 class Following:
@@ -197,6 +203,247 @@ def test_kill_9_neither_loses_nor_repeats_a_record(
     assert sum(r["revision"] for r in want.values()) == len(told) - 400
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_crash_between_the_records_and_the_state(tmp_path: Path, *, is_there: bool) -> None:
+    """And another at once at the next start, and in mid-write: still each record once."""
+    out, state = tmp_path / "out.jsonl", tmp_path / "state"
+    lines = [b'{"eventid":"cowrie.sessionstats.summary","session":"%d"}' % i for i in range(4)]
+    marks = {"log": Mark(read=Place(1, 10))}
+    if is_there:
+        out.write_bytes(b"")
+    Journal(out, state).commit(marks)
+    crashed = Journal(out, state)
+    for line in lines[:3]:
+        crashed.add(line)
+    crashed._write()  # and it is killed before the state is saved
+    with out.open("ab") as file:
+        file.write(lines[3][:20])
+    again = Journal(out, state)
+    again.add(lines[0])
+    again.commit({"log": Mark(read=Place(1, 20))})  # killed while it reads again
+    last = Journal(out, state)
+    for line in lines[1:]:
+        last.add(line)
+    last.caught_up()
+    last.commit({"log": Mark(read=Place(1, 40))})
+    assert out.read_bytes() == b"".join(line + b"\n" for line in lines)
+    moved = out.rename(tmp_path / "moved.jsonl")  # as logrotate does
+    crashed = Journal(out, state)
+    crashed.add(b"{}")
+    crashed._write()
+    after = Journal(out, state)
+    after.add(b"{}")
+    after.commit({"log": Mark(read=Place(1, 50))})
+    assert out.read_bytes() == b"{}\n"
+    assert moved.stat().st_size == sum(len(line) + 1 for line in lines)
+
+
+def test_a_log_that_was_cut_is_read_on_from_its_end(tmp_path: Path, begin: Any) -> None:
+    """As a power cut leaves it, while it is followed or before a restart; no busy loop."""
+    log = write_log(tmp_path / "cowrie.json", [*session("a"), *session("b", 20)])
+    out, state = tmp_path / "out.jsonl", tmp_path / "state"
+    following = begin(log, "-o", out, "--state", state)
+    wait_for(out, 2)
+    os.truncate(log, log.stat().st_size - 150)
+    time.sleep(0.5)
+    append(log, {}, *session("c", 40))
+    wait_for(out, 3)
+    following.stop()
+    os.truncate(log, 1000)
+    following = begin(log, "-o", out, "--state", state)
+    time.sleep(0.8)
+    append(log, {}, *session("d", 60))
+    made = wait_for(out, 4)
+    begun = time.monotonic()
+    following.stop()
+    assert time.monotonic() - begun < 1.5
+    assert [r["session"] for r in made] == ["a", "b", "c", "d"]
+
+
+def test_a_log_that_is_cut_under_its_writer(tmp_path: Path, begin: Any) -> None:
+    """Cowrie goes on at its old place: the file then begins with as many NUL bytes."""
+    many = [each for i in range(3000) for each in session(f"{i:05d}", i * 20.0)]
+    log = write_log(tmp_path / "cowrie.json", many)
+    out, state = tmp_path / "out.jsonl", tmp_path / "state"
+    following = begin(log, "-o", out, "--state", state)
+    wait_for(out, 3000)
+    with log.open("rb+") as writer:
+        writer.seek(0, os.SEEK_END)
+        (tmp_path / "cowrie.json.1").write_bytes(log.read_bytes())
+        os.truncate(log, 0)
+        writer.write(as_lines(session("a", DAY)))
+        writer.flush()
+        assert log.read_bytes()[: 1 << 20] == bytes(1 << 20)
+        wait_for(out, 3001)
+        following.stop()
+        writer.write(as_lines(session("b", DAY + 20)))
+        writer.flush()
+        begin(log, "-o", out, "--state", state)
+        made = wait_for(out, 3002)
+    assert [r["session"] for r in made[3000:]] == ["a", "b"]
+    assert len(summarize(log).records) == 2
+
+
+def test_a_clock_that_goes_back_at_a_rotation_loses_no_log(tmp_path: Path, begin: Any) -> None:
+    """The new log begins before the old one did, or at the same time."""
+    log = write_log(tmp_path / "cowrie.json", session("a", 5000))
+    out = tmp_path / "out.jsonl"
+    begin(log, "-o", out)
+    wait_for(out, 1)
+    for number, at in enumerate((1400, 5000, 1400)):
+        log.rename(tmp_path / f"cowrie.json.{number}")
+        write_log(log, session(f"b{number}", at))
+        wait_for(out, 2 + number)
+    assert [r["session"] for r in wait_for(out, 4)] == ["a", "b0", "b1", "b2"]
+
+
+def test_a_rotation_while_old_logs_are_read(tmp_path: Path) -> None:
+    """Names that all shift, one that is packed meanwhile: nothing is lost or counted twice."""
+    for number in range(4):
+        at = number * 2 * DAY
+        events = [each for i in range(5000) for each in session(f"{number}-{i}", at + i * 20)]
+        name = "cowrie.json" if number == 3 else f"cowrie.json.{3 - number}"
+        write_log(tmp_path / name, events)
+    made: list[Any] = []
+    follower = Follower(
+        tmp_path / "cowrie.json", made.append, Settings(), Problems(strict=True), history=True
+    )
+    reading = follower.read()
+    next(reading)
+    for number in (3, 2, 1):
+        (tmp_path / f"cowrie.json.{number}").rename(tmp_path / f"cowrie.json.{number + 1}")
+    (tmp_path / "cowrie.json").rename(tmp_path / "cowrie.json.1")
+    write_log(tmp_path / "cowrie.json", session("new", 9 * DAY))
+    packed = tmp_path / "cowrie.json.2"
+    (tmp_path / "cowrie.json.2.gz").write_bytes(gzip.compress(packed.read_bytes()))
+    packed.unlink()
+    for _ in reading:
+        pass
+    follower.close()
+    names = [values[2] for values in made]
+    assert len(names) == len(set(names)) == 20_001
+    assert names[-1] == "new"
+
+
+def test_a_log_that_is_copied_over_while_nobody_looks(tmp_path: Path, begin: Any) -> None:
+    """The new content is longer than what was read of the old."""
+    log = write_log(tmp_path / "cowrie.json", session("a"))
+    out = tmp_path / "out.jsonl"
+    following = begin(log, "-o", out)
+    wait_for(out, 1)
+    following.process.send_signal(signal.SIGSTOP)
+    append(log, *session("b", 20))
+    (tmp_path / "cowrie.json.1").write_bytes(log.read_bytes())
+    new = [each for i in range(50) for each in session(f"c{i}", DAY + i * 20)]
+    log.write_bytes(as_lines(new))
+    following.process.send_signal(signal.SIGCONT)
+    made = wait_for(out, 52)
+    _, err = following.stop()
+    assert [r["session"] for r in made] == ["a", "b", *(f"c{i}" for i in range(50))]
+    assert {r["revision"] for r in made} == {0}
+    assert "skipped" not in err
+
+
+def test_nothing_beside_the_log_or_behind_the_pipe_holds_it_up(tmp_path: Path, begin: Any) -> None:
+    """A pipe with a rotated log's name, a reader that sleeps: signals end it all the same."""
+    log = write_log(tmp_path / "cowrie.json", session("a"))
+    os.mkfifo(tmp_path / "cowrie.json.1")
+    out = tmp_path / "out.jsonl"
+    following = begin(log, "-o", out)
+    wait_for(out, 1)
+    following.stop()
+    append(log, *(each for i in range(500) for each in session(f"{i}", 20.0 + i)))
+    with subprocess.Popen(
+        [str(COMMAND), "summarize", "--follow", str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as stalled:
+        time.sleep(1.5)
+        begun = time.monotonic()
+        stalled.send_signal(signal.SIGTERM)
+        stalled.wait(timeout=5)
+        assert time.monotonic() - begun < 1.5
+
+
+def test_a_damaged_packed_log_is_said_once(tmp_path: Path, begin: Any) -> None:
+    """Not at every look, and half a line of it counts as none."""
+    events = [each for i in range(800) for each in session(f"{i}", i * 20.0)]
+    (tmp_path / "cowrie.json.1.gz").write_bytes(gzip.compress(as_lines(events))[:-4000])
+    out = tmp_path / "out.jsonl"
+    following = begin(tmp_path, "-o", out)
+    wait_for(out, 10)
+    time.sleep(1)
+    _, err = following.stop()
+    assert err.count("the file is cut off") == 1
+    assert "skipped" not in err
+
+
+def test_logs_are_told_apart_by_what_they_are(tmp_path: Path, begin: Any) -> None:
+    """One by two names is one; one that is left out for a run keeps its place."""
+    one = write_log(tmp_path / "one/cowrie.json", session("a"))
+    two = write_log(tmp_path / "two/cowrie.json", session("b", 20))
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    out, state = tmp_path / "out.jsonl", tmp_path / "state"
+    for logs in (
+        (one, tmp_path / "link/cowrie.json", tmp_path / "one/../one/cowrie.json", two),
+        (one,),
+        (two, one),
+    ):
+        following = begin(*logs, "-o", out, "--state", state)
+        wait_for(out, 2)
+        time.sleep(0.5)
+        following.stop()
+    assert [r["session"] for r in wait_for(out, 2)] == ["a", "b"]
+
+
+def test_what_is_written_must_not_be_read(tmp_path: Path) -> None:
+    """Summaries in Cowrie's log, or a state in the place of the records, help nobody."""
+    log = write_log(tmp_path / "cowrie.jsonl", session("a"))
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for arguments, words in (
+        ((log, "-o", log), "is the log, too"),
+        ((log, "--state", log), "is the log, too"),
+        ((log, "--state", tmp_path / "x.jsonl", "-o", tmp_path / "x.jsonl"), "is --state, too"),
+        ((log, "-o", tmp_path / "pipe.jsonl"), "is no regular file"),
+    ):
+        said = summarize("--follow", *arguments)
+        assert said.status == 2
+        assert words in said.err
+    assert log.read_bytes() == as_lines(session("a"))
+
+
+def test_places_of_bad_lines_are_those_of_the_file(tmp_path: Path, begin: Any) -> None:
+    """Also in a rotated one, and after a restart."""
+    log = write_log(tmp_path / "cowrie.json", [*session("a"), connect(50.0, "open")])
+    out, state = tmp_path / "out.jsonl", tmp_path / "state"
+    following = begin(log, "-o", out, "--state", state)
+    wait_for(out, 1)
+    following.stop()
+    with log.open("ab") as file:
+        file.write(b"{\n")
+    old = log.rename(tmp_path / "cowrie.json.1")
+    write_log(log, session("b", DAY))
+    following = begin(log, "-o", out, "--state", state)
+    wait_for(out, 2)
+    _, err = following.stop()
+    assert f"1 not JSON (first: {old}:7)" in err
+
+
+def test_one_time_in_the_future_takes_no_session_apart(tmp_path: Path, begin: Any) -> None:
+    """An open session of 2099 does not make the others look silent."""
+    odd = {**connect(30.0, "odd"), "timestamp": "2099-01-01T00:00:00.000000Z"}
+    events = [*session("x"), connect(20.0, "a"), login(21.0, "a"), odd, connect(31.0, "b")]
+    log = write_log(tmp_path / "cowrie.json", events)
+    out, state = tmp_path / "out.jsonl", tmp_path / "state"
+    following = begin(log, "-o", out, "--state", state)
+    wait_for(out, 1)
+    following.stop()
+    append(log, command("id", 40.0, "a"), closed(50.0, "a"))
+    begin(log, "-o", out, "--state", state)
+    made = wait_for(out, 2)[1]
+    assert (made["session"], made["login_attempts"], made.get("partial")) == ("a", 1, None)
+
+
 def test_a_state_that_is_none_is_refused(tmp_path: Path) -> None:
     """With what to do; so are options that do not go together."""
     log = write_log(tmp_path / "cowrie.json", session("a"))
@@ -238,7 +485,7 @@ def test_a_disk_that_is_full_ends_it_with_a_sentence(tmp_path: Path) -> None:
     assert b"No space left on device" in done.stderr
     assert b"Traceback" not in done.stderr
     (mark,) = json.loads(state.read_text())["logs"].values()
-    assert mark["read"]["offset"] == 0
+    assert mark["read"] == [0, 0, 0]
 
 
 def test_bad_lines_are_counted_and_no_line_is_too_long(tmp_path: Path, begin: Any) -> None:

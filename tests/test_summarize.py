@@ -683,6 +683,10 @@ def test_a_line_without_an_end_is_not_held(tmp_path: Path) -> None:
     said = summarize(log)
     assert [r["session"] for r in said.records] == ["a", "b"]
     assert f"1 longer than 16 MiB (first: {log}:6)" in said.err
+    log.write_bytes(bytes(40_000_000) + as_lines(session("a")))  # a log cut under its writer
+    said = summarize(log)
+    assert [r["session"] for r in said.records] == ["a"]
+    assert "skipped" not in said.err
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

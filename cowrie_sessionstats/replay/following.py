@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+import stat
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from cowrie_sessionstats import events
 from cowrie_sessionstats.replay import problems
@@ -18,10 +19,10 @@ from cowrie_sessionstats.replay.decoding import decode_line
 from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.reading import LINE_LIMIT, Tally
+from cowrie_sessionstats.replay.rotation import Rotation, beginning_of, beginning_of_open, probe
 from cowrie_sessionstats.replay.streams import CHUNK, FileError, chunks
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.summary import values_of
-from cowrie_sessionstats.timestamps import parse_timestamp
 
 CURRENT: Final = "cowrie.json"
 """What Cowrie calls the log that it is writing."""
@@ -38,26 +39,33 @@ that one which never ends does not make every restart read all there is."""
 class Place:
     """A place in a row of files."""
 
-    head: float
-    """Time of the file's first event, seconds since 1970."""
-    file: str
-    """SHA-256 of the file's first line: its name changes, its inode too, that does not."""
+    number: int
+    """Of the file: they are counted as they are read."""
     offset: int
     """Bytes of its content, decompressed, that are before."""
+    line: int = field(default=0, order=False)
+    """Lines that are before."""
 
 
-NOTHING_READ: Final = Place(0.0, "", 0)
-_ALL: Final = 1 << 62  # bytes: more than a file has
+NOTHING_READ: Final = Place(0, 0)
 
 
 @frozen
 class Mark:
     """Where one log has been read to."""
 
-    read: Place
+    read: Place = NOTHING_READ
     """Everything before it was read, and its records were handed on."""
-    since: Place
+    since: Place = NOTHING_READ
     """Where to begin in order to know all sessions that are open there."""
+    row: tuple[tuple[int, str], ...] = ()
+    """The files between the two: number and identity (``Beginning.identity``)."""
+    done: frozenset[str] = frozenset()
+    """Rotated files of which nothing is to be read any more."""
+
+
+class _MovedError(Exception):
+    """A file is not what it was when the folder was looked through."""
 
 
 @define(eq=False)
@@ -77,40 +85,44 @@ class Follower:
     history: bool = False
     tally: Tally = field(factory=Tally)
     _table: Sessions = field(init=False)
+    _rotation: Rotation = field(init=False)
     _at: Place = field(default=NOTHING_READ, init=False)
     """Everything before it was read."""
     _quiet_until: Place = field(default=NOTHING_READ, init=False)
     """Records of what comes before it were handed on by whoever left the mark."""
+    _again: list[tuple[int, str]] = field(factory=list, init=False)
+    """The files that whoever left the mark had read, and that are to be read again."""
+    _row: dict[int, str] = field(factory=dict, init=False)
+    _done: set[str] = field(factory=set, init=False)
+    _numbers: Iterator[int] = field(init=False)
     _begun: dict[events.SessionKey, tuple[Place, float | None]] = field(factory=dict, init=False)
     """Where each session began, and when it was last heard of."""
+    _ticks: tuple[float | None, float | None] = field(default=(None, None), init=False)
+    """Times of the last two events: one alone can be wrong."""
+    _name: str = field(default="", init=False)
+    """The file that is being read."""
     _open: io.FileIO | None = field(default=None, init=False)
     """The log that is being written, once all before it was read."""
+    _probe: tuple[int, bytes] = field(default=(0, b""), init=False)
+    """What it begins with, and where."""
     _rest: bytes = field(default=b"", init=False)
-    _line: int = field(default=0, init=False)
     _skipping: bool = field(default=False, init=False)
-    _told: set[str] = field(factory=set, init=False)
-    """Files that were said to be unreadable."""
 
     def __attrs_post_init__(self) -> None:
+        self._rotation = Rotation(self.path, self.problems.file)
         self._table = Sessions(
             self._emitted,
             keep_passwords=self.settings.keep_passwords,
             templates=self.settings.templates,
             make=values_of,
         )
-        if self.mark is None and not self.history:
-            self.mark = self._behind_the_rotated()
-        if self.mark is not None:
-            self._at, self._quiet_until = self.mark.since, self.mark.read
-
-    def _behind_the_rotated(self) -> Mark:
-        """Return the mark of who has read what was rotated before now, and nothing else."""
-        place = NOTHING_READ
-        for beginning, file in self._files():
-            if file.path == self.path:
-                break
-            place = Place(beginning.head, beginning.file, _ALL)
-        return Mark(place, place)
+        mark = self.mark
+        if mark is None:
+            ignored = () if self.history else self._rotation.rotated()
+            mark = Mark(done=frozenset(beginning.identity for beginning, _ in ignored))
+        self._at, self._quiet_until = mark.since, mark.read
+        self._again, self._row, self._done = list(mark.row), dict(mark.row), set(mark.done)
+        self._numbers = itertools.count(max((number for number, _ in mark.row), default=0) + 1)
 
     def _emitted(self, values: Values) -> None:
         if self._at > self._quiet_until:
@@ -121,87 +133,180 @@ class Follower:
         while True:
             if self._open is None:
                 yield from self._read_rotated()
-            if self._open is None:
+            if self._open is None or not (yield from self._read_open()):
                 return
-            while piece := self._open.read(CHUNK):
-                self.tally.bytes += len(piece)
-                yield from self._feed(piece)
-            if not self._rotated():
-                return
-            yield from self._end_of_file()
+
+    def close(self) -> None:
+        """Let go of the log."""
+        if self._open is not None:
             self._open.close()
             self._open = None
 
-    # ------------------------------------------------------------ files
+    # ------------------------------------------------------------ rotated files
 
     def _read_rotated(self) -> Iterator[None]:
         """Read all files that are complete, then open the one that is being written."""
-        for place, file in self._files():
-            here = place.file == self._at.file
-            if not here and place.head <= self._at.head:
-                continue
-            skip = self._at.offset if here else 0
-            self._at = Place(place.head, place.file, skip)
-            self._rest, self._line, self._skipping = b"", 0, False
-            if file.path == self.path:
-                self._open = self._opened(skip)
-                return
-            try:
-                for piece in chunks(file):
-                    if skip >= len(piece):
-                        skip -= len(piece)
-                        continue
-                    yield from self._feed(piece[skip:] if skip else piece)
-                    skip = 0
-            except FileError as error:
-                self.problems.file(file.name, str(error))
-            yield from self._end_of_file()
+        while True:
+            # Looked through anew for each: reading one can take minutes, in which others move.
+            rotated = self._rotation.rotated()
+            if self._again:
+                number, identity = self._again[0]
+                file = next((f for b, f in rotated if b.identity == identity), None)
+                if file is None and self._opened(number, identity):
+                    return
+                if file is None:
+                    self._rotation.say(
+                        self.path,
+                        "a log that was read before is gone: sessions "
+                        "that began in it are not whole",
+                    )
+            else:
+                ahead = ((b.identity, f) for b, f in rotated if b.identity not in self._done)
+                identity, file = next(ahead, ("", None))
+                if file is None:
+                    self._opened(None, None)
+                    return
+                number = next(self._numbers)
+            if file is not None:
+                try:
+                    yield from self._read_file(file, number, identity)
+                except _MovedError:
+                    continue
+            if self._again and self._again[0][0] == number:
+                del self._again[0]
+            self._done.add(identity)
 
-    def _opened(self, skip: int) -> io.FileIO | None:
-        """Open the log that is being written; None if it has just been rotated."""
+    def _read_file(self, file: LogFile, number: int, identity: str) -> Iterator[None]:
+        """Read a rotated file to its end."""
+        self._begin(number, identity, file.name)
+        skip = self._at.offset
+        ahead: list[bytes] = []
+        pieces = chunks(file)
         try:
+            # What is read must be what was looked at: the name can be another file's by now.
+            beginning = beginning_of(_kept(pieces, ahead), 0.0)
+        except FileError as error:
+            if not file.path.exists():
+                raise _MovedError from error
+            self._rotation.say(file.path, str(error))
+            return
+        if beginning is None or beginning.identity != identity:
+            raise _MovedError
+        try:
+            for piece in itertools.chain(ahead, pieces):
+                if skip >= len(piece):
+                    skip -= len(piece)
+                    continue
+                yield from self._feed(piece[skip:] if skip else piece)
+                skip = 0
+        except FileError as error:
+            self._rotation.say(file.path, str(error))
+            self._rest = b""  # half a line
+        if self._rest or self._skipping:
+            self._count(self._rest, len(self._rest))
+            self._rest = b""
+        yield
+
+    def _begin(self, number: int, identity: str, name: str) -> None:
+        """Get ready to read a file, from its beginning or from where it was read to."""
+        if self._at.number != number:
+            self._at = Place(number, 0)
+        self._row[number] = identity
+        self._name = name
+        self._rest, self._skipping = b"", False
+
+    # ------------------------------------------------------------ the file that is being written
+
+    def _opened(self, number: int | None, identity: str | None) -> bool:
+        """Open the log that is being written; False if it is not there, or another than that."""
+        try:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                self._rotation.say(self.path, "is no regular file")
+                return False
             opened = io.FileIO(str(self.path))
-        except FileNotFoundError:
-            return None
-        if _first_line(opened) != self._at.file:
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self._rotation.say(self.path, error.strerror or str(error))
+            return False
+        beginning = beginning_of_open(opened)
+        if beginning is None or (identity is not None and beginning.identity != identity):
             opened.close()
-            return None
-        opened.seek(skip)
-        return opened
+            return False
+        if number is None:
+            number = next((n for n, i in self._row.items() if i == beginning.identity), None)
+        if number is None:
+            number = next(self._numbers)
+        self._again = [entry for entry in self._again if entry[0] != number]
+        self._begin(number, beginning.identity, str(self.path))
+        self._open = opened
+        self._probe = probe(opened)
+        opened.seek(self._at.offset)
+        return True
 
-    def _files(self) -> list[tuple[Place, LogFile]]:
-        """Return the files of this log in the order of time, each with its beginning."""
-        found: dict[str, tuple[Place, LogFile]] = {}
-        rotated = self.path.parent.glob(f"{_escaped(self.path.name)}.*")
-        paths = [self.path, *sorted(rotated)]
-        for path in paths:
-            try:
-                beginning = _beginning(path)
-            except FileError as error:
-                if path.exists() and str(path) not in self._told:
-                    self._told.add(str(path))
-                    self.problems.file(str(path), str(error))
-                continue
-            if beginning is not None:
-                # The one being written wins over a copy of it, a plain one over a packed one.
-                found.setdefault(beginning.file, (beginning, LogFile(path, str(path), 0)))
-        return sorted(found.values(), key=lambda entry: entry[0])
+    def _read_open(self) -> Generator[None, None, bool]:
+        """Read what was added to the log; the result is whether it was rotated."""
+        opened = self._open
+        if opened is None:
+            return False
+        size = os.fstat(opened.fileno()).st_size
+        if self._is_the_same(opened):
+            self._see_whether_cut(opened, size)
+            while piece := opened.read(CHUNK):
+                self.tally.bytes += len(piece)
+                yield from self._feed(piece)
+            if not self._is_elsewhere(opened):
+                return False
+            while piece := opened.read(CHUNK):  # what was written before the other one began
+                yield from self._feed(piece)
+            if self._rest or self._skipping:
+                self._count(self._rest, len(self._rest))
+                self._rest = b""
+            self._done.add(self._row[self._at.number])
+        elif not size:
+            return False  # emptied: what comes will tell
+        else:  # another log was copied into it; the rest of the old one may be in a copy
+            self._again.insert(0, (self._at.number, self._row[self._at.number]))
+            if not self._is_copied():
+                self._done.add(self._row[self._at.number])
+                del self._again[0]
+        opened.close()
+        self._open = None
+        return True
 
-    def _rotated(self) -> bool:
-        """Return whether the open file is not the one any more that Cowrie writes to."""
-        assert self._open is not None  # noqa: S101 - only asked of an open file
-        opened = os.fstat(self._open.fileno())
+    def _see_whether_cut(self, opened: io.FileIO, size: int) -> None:
+        """Go back to the end of a file that was cut: what comes behind that is new."""
+        end = evolve(self._at, offset=size)
+        if size < self._at.offset + len(self._rest):
+            self._at, self._rest = end, b""
+            opened.seek(size)
+        if self._quiet_until.number == end.number:
+            self._quiet_until = min(self._quiet_until, end)
+
+    def _is_the_same(self, opened: io.FileIO) -> bool:
+        """Return whether the file begins as it did when it was opened."""
+        at, began = self._probe
+        if os.pread(opened.fileno(), len(began), at) == began:
+            return True
+        beginning = beginning_of_open(opened)
+        if beginning is None or beginning.identity != self._row[self._at.number]:
+            return False
+        self._probe = probe(opened)
+        return True
+
+    def _is_elsewhere(self, opened: io.FileIO) -> bool:
+        """Return whether Cowrie writes to another file by now, and has written something."""
+        status = os.fstat(opened.fileno())
         try:
             found = self.path.stat()
         except OSError:
             return False  # moved, and Cowrie may still write to it
-        if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
-            return bool(found.st_size)  # a new one without a line says nothing yet
-        # Or another one was copied into it: then it is shorter, or begins with another line.
-        if found.st_size < self._open.tell():
-            return True
-        with self.path.open("rb", buffering=0) as file:
-            return _first_line(file) != self._at.file
+        moved = (found.st_dev, found.st_ino) != (status.st_dev, status.st_ino)
+        return moved and bool(found.st_size)
+
+    def _is_copied(self) -> bool:
+        """Return whether a copy of what was being read is among the rotated files."""
+        identity = self._row[self._at.number]
+        return any(beginning.identity == identity for beginning, _ in self._rotation.rotated())
 
     # ------------------------------------------------------------ lines
 
@@ -214,23 +319,18 @@ class Follower:
             self._count(line, len(line) + 1)
             if number % AT_ONCE == 0:
                 yield
-        if len(self._rest) > LINE_LIMIT:
-            self._at = Place(self._at.head, self._at.file, self._at.offset + len(self._rest))
-            self._rest, self._skipping = b"", True
-        yield
-
-    def _end_of_file(self) -> Iterator[None]:
-        """Count what is behind the last line end: nothing more will come."""
-        if self._rest or self._skipping:
-            self._count(self._rest, len(self._rest))
+        # NUL bytes stand where another program cut the file that Cowrie goes on writing to.
+        nothing = not self._rest.strip(b"\0")
+        if nothing or len(self._rest) > LINE_LIMIT:
+            self._skipping |= not nothing
+            self._at = evolve(self._at, offset=self._at.offset + len(self._rest))
             self._rest = b""
-            yield
+        yield
 
     def _count(self, line: bytes, length: int) -> None:
         """Count the event on a line."""
         begin = self._at
-        self._at = Place(begin.head, begin.file, begin.offset + length)
-        self._line += 1
+        self._at = Place(begin.number, begin.offset + length, begin.line + 1)
         quiet = self._at <= self._quiet_until
         self.tally.lines += not quiet
         event, reason = decode_line(line)
@@ -244,13 +344,13 @@ class Follower:
                 reason = problems.NO_SESSION
         if reason is not None:
             if not quiet:
-                self.problems.line(str(self.path), self._line, reason)
+                self.problems.line(self._name, self._at.line, reason)
             return
         if event is None or key is None:
             return
         self.tally.events += not quiet
-        tick = parse_timestamp(events.stamp(event))
-        event.time = events.tick(event)
+        event.time = tick = events.tick(event)
+        self._ticks = (self._ticks[1], tick)
         self._begun[key] = (self._begun.get(key, (begin, None))[0], tick)
         self._table.feed(event)
 
@@ -260,65 +360,30 @@ class Follower:
         """Return where this one is, for another to begin there."""
         known = set(self._table.keys())
         self._begun = {key: begun for key, begun in self._begun.items() if key in known}
-        now = max((tick for _, tick in self._begun.values() if tick is not None), default=None)
+        last, now = self._ticks
+        if last is not None and now is not None:
+            now = min(last, now)
         places = [
             place
             for place, tick in self._begun.values()
             if now is None or tick is None or now - tick <= REMEMBERED
         ]
-        return Mark(max(self._at, self._quiet_until), min([self._at, *places]))
+        read = max(self._at, self._quiet_until)
+        since = min([self._at, *places])
+        self._row = {n: i for n, i in self._row.items() if since.number <= n}
+        row = tuple(sorted(self._row.items()))
+        there = {beginning.identity for beginning, _ in self._rotation.rotated()}
+        self._done &= there | set(self._row.values())
+        return Mark(read, since, row, frozenset(self._done))
 
     @property
-    def open_sessions(self) -> int:
-        """How many sessions have not ended."""
-        return len(self._table)
+    def place(self) -> Place:
+        """Where this one is: unchanged if nothing happened."""
+        return self._at
 
 
-def _beginning(path: Path) -> Place | None:
-    """Return the place at the beginning of a file; None if there is no event with a time in it.
-
-    FileError if it cannot be read.
-    """
-    piece = next(chunks(LogFile(path, str(path), 0)), b"")
-    first = None
-    for line in piece.split(b"\n")[:-1]:
-        first = line if first is None else first
-        event, _ = decode_line(line)
-        when = None if event is None else parse_timestamp(events.stamp(event))
-        if when is not None:
-            return Place(when, _identity(first), 0)
-    return None
-
-
-def _first_line(file: io.FileIO) -> str | None:
-    """Return what identifies a plain file; None if it has no whole line."""
-    line, end, _ = file.read(CHUNK).partition(b"\n")
-    return _identity(line) if end else None
-
-
-def _identity(line: bytes) -> str:
-    return sha256(line).hexdigest()
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-# ---------------------------------------------------------------- marks as JSON
-
-
-def mark_to_json(mark: Mark) -> dict[str, Any]:
-    """Return a mark for a file of JSON."""
-    return {
-        "read": {"head": mark.read.head, "file": mark.read.file, "offset": mark.read.offset},
-        "since": {"head": mark.since.head, "file": mark.since.file, "offset": mark.since.offset},
-    }
-
-
-def mark_from_json(told: Any) -> Mark:
-    """Return a mark that ``mark_to_json`` wrote; ValueError and the like if it did not."""
-    read, since = (
-        Place(float(told[name]["head"]), str(told[name]["file"]), int(told[name]["offset"]))
-        for name in ("read", "since")
-    )
-    return Mark(read, since)
+def _kept(pieces: Iterator[bytes], kept: list[bytes]) -> Iterator[bytes]:
+    """Yield pieces and keep them."""
+    for piece in pieces:
+        kept.append(piece)
+        yield piece

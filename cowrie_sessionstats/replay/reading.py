@@ -169,6 +169,9 @@ class Reader:
         for piece in self._pieces(part):
             end = piece.rfind(b"\n") + 1
             if not end:
+                if not length and not piece.strip(b"\0"):
+                    at += len(piece)  # a file that was cut under its writer begins so
+                    continue
                 if length <= LINE_LIMIT:
                     rest.append(piece)
                 length += len(piece)
