@@ -487,7 +487,8 @@ def test_a_disk_that_is_full_is_one_sentence(tmp_path: Path, kind: str) -> None:
     log = write_log(tmp_path / "in/cowrie.json", events)
     limited = f"ulimit -f 100; trap '' XFSZ; exec {COMMAND} summarize {log} -o {tmp_path}/x.{kind}"
     closed_ = f"exec {COMMAND} summarize {log} >&-"
-    for script in (limited, closed_):
+    full = f"exec {COMMAND} summarize {log} >/dev/full"
+    for script in (limited, closed_, full):
         done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=False)
         assert done.returncode == 1
         assert done.stderr.startswith(b"error: ")

@@ -56,6 +56,7 @@ def summarize(request: Request) -> int:
         with _terminable():
             return _summarize(request, folder)
     except KeyboardInterrupt:
+        give_up_stdout()
         say("interrupted: nothing was written")
         return INTERRUPTED
     except UsageError as error:
@@ -65,8 +66,10 @@ def summarize(request: Request) -> int:
         say(f"error: {file_trouble(str(error))}")
         return NOTHING
     except BrokenPipeError:
-        return pipe_closed()
+        give_up_stdout()
+        return PIPE_CLOSED
     except OSError as error:
+        give_up_stdout()
         where = error.filename or request.output or "the standard output"
         say(f"error: {file_trouble(str(where))}: {error.strerror or error}")
         return NOTHING
@@ -121,10 +124,12 @@ def say(text: str) -> None:
             sys.stderr.flush()
 
 
-def pipe_closed() -> int:
-    """Let Python not complain, at its end, of what it could not write."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return PIPE_CLOSED
+def give_up_stdout() -> None:
+    """Let what could not be written to the standard output go: Python would try again at its end."""
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

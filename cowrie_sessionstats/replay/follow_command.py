@@ -16,10 +16,11 @@ from cowrie_sessionstats.replay.command import (
     DONE,
     INTERRUPTED,
     NOTHING,
+    PIPE_CLOSED,
     WRONG,
     Request,
     UsageError,
-    pipe_closed,
+    give_up_stdout,
     say,
 )
 from cowrie_sessionstats.replay.counting import Values
@@ -53,6 +54,7 @@ def follow(request: Request, state: Path | None) -> int:
         following = _Following(request, journal)
         following.run(stop)
     except KeyboardInterrupt:
+        give_up_stdout()
         say("interrupted: the last records were not taken by who reads the standard output")
         return INTERRUPTED
     except UsageError as error:
@@ -62,8 +64,10 @@ def follow(request: Request, state: Path | None) -> int:
         say(f"error: {file_trouble(str(error))}")
         return NOTHING
     except BrokenPipeError:
-        return pipe_closed()
+        give_up_stdout()
+        return PIPE_CLOSED
     except OSError as error:
+        give_up_stdout()
         where = error.filename or request.output or "the standard output"
         say(f"error: {file_trouble(str(where))}: {error.strerror or error}")
         return NOTHING
