@@ -125,7 +125,7 @@ def say(text: str) -> None:
 
 
 def give_up_stdout() -> None:
-    """Let what could not be written to the standard output go: Python would try again at its end."""
+    """Let go what could not be written: Python would try again at its end, and complain or wait."""
     if sys.stdout is not None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
