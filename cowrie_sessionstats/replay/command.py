@@ -18,6 +18,7 @@ from attrs import frozen
 from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.files import find
 from cowrie_sessionstats.replay.formats import write_file
+from cowrie_sessionstats.replay.journal import StateError
 from cowrie_sessionstats.replay.problems import StrictError
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress
 from cowrie_sessionstats.replay.running import RunError, Running
@@ -35,6 +36,10 @@ PIPE_CLOSED: Final = 141
 
 class UsageError(Exception):
     """What was asked for cannot be meant; its text says what to do."""
+
+
+FAILURES: Final = (UsageError, StrictError, StateError, RunError, SpoolError, OSError)
+"""What can go wrong that is no mistake of ours."""
 
 
 @frozen
@@ -59,20 +64,22 @@ def summarize(request: Request) -> int:
         give_up_stdout()
         say("interrupted: nothing was written")
         return INTERRUPTED
-    except UsageError as error:
-        say(f"error: {file_trouble(str(error))}")
-        return WRONG
-    except (StrictError, RunError, SpoolError) as error:
-        say(f"error: {file_trouble(str(error))}")
-        return NOTHING
-    except BrokenPipeError:
+    except FAILURES as error:
+        return failed(error, request.output)
+
+
+def failed(error: Exception, output: Path | None) -> int:
+    """Say what went wrong, in one line; return the exit status."""
+    if isinstance(error, OSError):
         give_up_stdout()
-        return PIPE_CLOSED
-    except OSError as error:
-        give_up_stdout()
-        where = error.filename or request.output or "the standard output"
-        say(f"error: {file_trouble(str(where))}: {error.strerror or error}")
-        return NOTHING
+        if isinstance(error, BrokenPipeError):
+            return PIPE_CLOSED
+        where = error.filename or output or "the standard output"
+        said = f"{where}: {error.strerror or error}"
+    else:
+        said = str(error)
+    say(f"error: {file_trouble(said)}")
+    return WRONG if isinstance(error, UsageError) else NOTHING
 
 
 def _summarize(request: Request, folder: Path) -> int:

@@ -14,20 +14,18 @@ from attrs import define, field
 
 from cowrie_sessionstats.replay.command import (
     DONE,
+    FAILURES,
     INTERRUPTED,
-    NOTHING,
-    PIPE_CLOSED,
-    WRONG,
     Request,
     UsageError,
+    failed,
     give_up_stdout,
     say,
 )
 from cowrie_sessionstats.replay.counting import Values
 from cowrie_sessionstats.replay.encoding import encode
 from cowrie_sessionstats.replay.following import CURRENT, Follower, Place
-from cowrie_sessionstats.replay.journal import Journal, StateError
-from cowrie_sessionstats.replay.problems import StrictError
+from cowrie_sessionstats.replay.journal import Journal
 from cowrie_sessionstats.replay.progress import file_trouble, last_line
 from cowrie_sessionstats.replay.running import Totals
 
@@ -57,20 +55,8 @@ def follow(request: Request, state: Path | None) -> int:
         give_up_stdout()
         say("interrupted: the last records were not taken by who reads the standard output")
         return INTERRUPTED
-    except UsageError as error:
-        say(f"error: {file_trouble(str(error))}")
-        return WRONG
-    except (StrictError, StateError) as error:
-        say(f"error: {file_trouble(str(error))}")
-        return NOTHING
-    except BrokenPipeError:
-        give_up_stdout()
-        return PIPE_CLOSED
-    except OSError as error:
-        give_up_stdout()
-        where = error.filename or request.output or "the standard output"
-        say(f"error: {file_trouble(str(where))}: {error.strerror or error}")
-        return NOTHING
+    except FAILURES as error:
+        return failed(error, request.output)
     else:
         say(last_line(following.totals))
         return DONE

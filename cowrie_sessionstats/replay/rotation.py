@@ -56,7 +56,7 @@ class Rotation:
                 continue
             place = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             if place not in self._known:
-                self._known[place] = self._beginning(path, status.st_mtime)
+                self._known[place] = self._beginning(path, status)
             beginning = known[place] = self._known[place]
             if beginning is not None:
                 file = LogFile(path, str(path), status.st_size)
@@ -64,9 +64,10 @@ class Rotation:
         self._known = known
         return sorted(found.values(), key=lambda entry: (entry[0].head, entry[1].name))
 
-    def _beginning(self, path: Path, written: float) -> Beginning | None:
+    def _beginning(self, path: Path, status: os.stat_result) -> Beginning | None:
         try:
-            return beginning_of(chunks(LogFile(path, str(path), 0)), written)
+            file = LogFile(path, str(path), status.st_size)
+            return beginning_of(chunks(file), status.st_mtime)
         except FileError as error:
             self.say(path, str(error))
             return None

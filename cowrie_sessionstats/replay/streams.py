@@ -30,6 +30,7 @@ _MAGIC: Final = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_GROWTH: Final = 1 << 12  # bytes that a log may have grown since it was found
 PIECE: Final = 1 << 16
 """Bytes that are decompressed at once."""
 _ZSTD_READ: Final = 1 << 11  # compressed bytes: hostile ones become 32,000 times as many
@@ -73,7 +74,8 @@ def chunks(
     appetite = appetite or Appetite()
     try:
         with _Reopened(file) if not appetite.holds else io.FileIO(str(file.path)) as raw:
-            piece = raw.read(appetite.chunk)
+            # Not more than there is: most logs are small, and room for more has to be made.
+            piece = raw.read(min(appetite.chunk, file.size + _GROWTH))
             kind = kind_of(piece or b"")
             if kind is not None:
                 raw.seek(0)
@@ -83,7 +85,8 @@ def chunks(
                 if count is not None:
                     count(len(piece))
                 yield piece
-                piece = raw.read(appetite.chunk)
+                left = max(file.size - raw.tell(), 0)
+                piece = raw.read(min(appetite.chunk, left + _GROWTH))
     except OSError as error:
         raise FileError(said(error)) from None
 
