@@ -26,6 +26,10 @@ import zstandard
 from logs import COMMAND, as_lines, summarize, write_log
 from samples import closed, command, connect, event, login
 
+from cowrie_sessionstats.replay.counting import Settings
+from cowrie_sessionstats.replay.files import find
+from cowrie_sessionstats.replay.running import Running
+from cowrie_sessionstats.replay.streams import Appetite, FileError, chunks
 from cowrie_sessionstats.summary import json_schema
 
 DAY = 86_400.0
@@ -442,7 +446,9 @@ def test_nothing_summarized_is_status_1_and_wrong_usage_2(tmp_path: Path) -> Non
     """With a sentence on what to do, and no traceback."""
     log = write_log(tmp_path / "cowrie.json", session("a"))
     empty = write_log(tmp_path / "empty.json", [])
-    assert summarize(empty).status == 1
+    out = tmp_path / "out.jsonl"
+    assert summarize(empty).status == summarize(empty, "-o", out).status == 1
+    assert not out.exists()
     for arguments, words in (
         ([], "Missing argument"),
         ([log, "-o", tmp_path / "out.xlsx"], "has to end in one of .jsonl, .jsonl.gz"),
@@ -632,6 +638,26 @@ def test_files_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     assert f"error: {tmp_path}/absent.json: No such file or directory\n" in said.err
     assert f"error: {tmp_path}/*.nothing: matches no file\n" in said.err
     assert "error: /dev/null: is no file." in said.err
+
+
+def test_a_file_that_vanishes_is_said(tmp_path: Path) -> None:
+    """Between being found and being read, or while it is read in pieces."""
+    log = write_log(tmp_path / "cowrie.json", session("a"))
+    gone = write_log(tmp_path / "gone.json", session("b", 20))
+    troubles: list[str] = []
+    files = find([tmp_path], tmp_path, lambda path, what: troubles.append(f"{path}: {what}"))
+    gone.unlink()
+    running = Running(Settings(), 1, tmp_path)
+    assert [json.loads(line)["session"] for line in running.records(files)] == ["a"]
+    assert running.totals.problems.files == [f"{gone}: No such file or directory"]
+    assert troubles == []
+    appetite = Appetite(chunk=100, holds=False)
+    pieces = chunks(files[0], None, appetite)
+    next(pieces)
+    log.unlink()
+    write_log(log, session("c", 40))
+    with pytest.raises(FileError, match="another file has taken its place"):
+        list(pieces)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the test has to become somebody else")

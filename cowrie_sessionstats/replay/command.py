@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import IO, Final
@@ -103,13 +104,16 @@ def _summarize(request: Request, folder: Path) -> int:
                         "it would be replaced. Name another"
                     )
         records = running.records(files)
-        if request.output is None:
+        first = next(records, None)
+        if first is None:
+            pass  # what was written another time is better than nothing
+        elif request.output is None:
             out = stdout()
-            for line in records:
+            for line in chain((first,), records):
                 out.write(line)
             out.flush()
         else:
-            write_file(request.output, records)
+            write_file(request.output, chain((first,), records))
     for trouble in totals.problems.files:
         say(f"error: {file_trouble(trouble)}")
     say(last_line(totals))

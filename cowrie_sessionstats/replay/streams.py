@@ -30,6 +30,7 @@ _MAGIC: Final = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_COMPARED: Final = 256  # bytes of a file's beginning: an event's time and session are among them
 _GROWTH: Final = 1 << 12  # bytes that a log may have grown since it was found
 PIECE: Final = 1 << 16
 """Bytes that are decompressed at once."""
@@ -98,7 +99,7 @@ class _Reopened(io.RawIOBase):
         super().__init__()
         self._path = str(file.path)
         self._at = 0
-        self._place: tuple[int, int] | None = None
+        self._began = b""
 
     def readable(self) -> bool:
         return True
@@ -118,11 +119,11 @@ class _Reopened(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         handle = os.open(self._path, os.O_RDONLY)
         try:
-            status = os.fstat(handle)
-            place = (status.st_dev, status.st_ino)
-            if self._place not in (None, place):
+            # Not the inode: a new file gets that of one that was deleted.
+            began = os.pread(handle, _COMPARED, 0)
+            if not began.startswith(self._began):
                 raise FileError("another file has taken its place while it was read")
-            self._place = place
+            self._began = began
             count = os.preadv(handle, [buffer], self._at)
         finally:
             os.close(handle)
