@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from attrs import frozen
+from samples import command, connect, event, login
 
 COMMAND = Path(sys.executable).with_name("cowrie-sessionstats")
 Record = dict[str, Any]
+Event = dict[str, Any]
 
 
 def as_lines(events: Iterable[Any]) -> bytes:
@@ -52,3 +58,26 @@ def summarize(*arguments: object, stdin: bytes = b"", **options: Any) -> Said:
         **options,
     )
     return Said(done.returncode, done.stdout, done.stderr.decode())
+
+
+DAY = 86_400.0
+
+
+def session(name: str, at: float = 0.0, sensor: str = "svr04", lines: int = 2) -> list[Event]:
+    """Return the events of a session of ten seconds."""
+    made = [
+        connect(at, name),
+        login(at + 1, name),
+        *(command(f"echo {i}", at + 2 + i / 10, name) for i in range(lines)),
+        event("session.closed", at + 10, name, duration_ms=10_000),
+    ]
+    return [{**each, "sensor": sensor} for each in made]
+
+
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: zstandard.ZstdCompressor().compress(data),
+    "": bytes,
+}

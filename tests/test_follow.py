@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from logs import COMMAND, as_lines, summarize, write_log
+from logs import COMMAND, DAY, as_lines, session, summarize, write_log
 from samples import closed, command, connect, event, login
-from test_summarize import DAY, session
 
 from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.following import Follower, Mark, Place

@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -105,15 +105,8 @@ def _summarize(request: Request, folder: Path) -> int:
                     )
         records = running.records(files)
         first = next(records, None)
-        if first is None:
-            pass  # what was written another time is better than nothing
-        elif request.output is None:
-            out = stdout()
-            for line in chain((first,), records):
-                out.write(line)
-            out.flush()
-        else:
-            write_file(request.output, chain((first,), records))
+        if first is not None:  # else what was written another time is better than nothing
+            _write(request.output, chain((first,), records))
     for trouble in totals.problems.files:
         say(f"error: {file_trouble(trouble)}")
     say(last_line(totals))
@@ -133,6 +126,16 @@ def say(text: str) -> None:
         with contextlib.suppress(OSError):  # nobody listens
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
+
+
+def _write(output: Path | None, records: Iterable[bytes]) -> None:
+    """Write records to a file, or to the standard output."""
+    if output is not None:
+        write_file(output, records)
+        return
+    out = stdout()
+    out.writelines(records)
+    out.flush()
 
 
 def give_up_stdout() -> None:

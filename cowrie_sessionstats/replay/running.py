@@ -8,6 +8,7 @@ import signal
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -148,7 +149,7 @@ class Running:
 
 
 @define(eq=False)
-class _Crew:
+class _Crew(ABC):
     """Does tasks and shows how far it is."""
 
     settings: Settings
@@ -156,10 +157,11 @@ class _Crew:
     show: Callable[[Moving], None] | None
     moving: Moving
 
+    @abstractmethod
     def perform(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Return what became of each task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of what the work needed."""
 
@@ -172,6 +174,9 @@ class _Alone(_Crew):
         spool = Spool(self.spools[0])
         with _fewer_collections():
             return [self._perform(task, spool) for task in tasks]
+
+    def close(self) -> None:
+        """Let go of nothing: there is nothing to end."""
 
     def _perform(self, task: Task, spool: Spool) -> Outcome:
         if self.show is None:
