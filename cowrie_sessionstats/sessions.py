@@ -56,8 +56,10 @@ class Sessions:
     ``RECENT_SECONDS``, is counted into it and the record is emitted again as a ``revision``: at
     the first such event, at the second, the fourth, the eighth and so on, at the close of an
     evicted session, and at last when the session leaves that memory, so that whoever sends many
-    makes few records of them. A later one is dropped and counted; so is an event of a session
-    that was never seen to begin while the table is full: it must push out none that was.
+    makes few records of them. Of a later one nothing is known but what Cowrie says: if it is late,
+    it is dropped and counted, else it begins a session that is ``joined_late``. Dropped is also
+    an event of a session that was never seen to begin while the table is full: it must push out
+    none that was.
     """
 
     emit: Callable[[Any], None]
