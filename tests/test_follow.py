@@ -21,6 +21,7 @@ from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.following import Follower, Mark, Place
 from cowrie_sessionstats.replay.journal import Journal
 from cowrie_sessionstats.replay.problems import Problems
+from cowrie_sessionstats.replay.rotation import Rotation
 
 
 class Following:
@@ -322,6 +323,34 @@ def test_a_rotation_while_old_logs_are_read(tmp_path: Path) -> None:
     names = [values[2] for values in made]
     assert len(names) == len(set(names)) == 20_001
     assert names[-1] == "new"
+
+
+def test_a_log_that_moves_between_being_seen_and_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found again by its new name, and stands once in what a restart would read."""
+    names = [tmp_path / name for name in ("cowrie.json.1", "cowrie.json.2", "cowrie.json")]
+    for number, name in enumerate(names):
+        write_log(name, [*session(f"{number}", number * DAY), connect(number * DAY + 50, "open")])
+    made: list[Any] = []
+    follower = Follower(names[2], made.append, Settings(), Problems(strict=True), history=True)
+    look = Rotation.rotated
+    looks: list[int] = []
+
+    def look_and_move(rotation: Rotation) -> Any:
+        seen = look(rotation)
+        looks.append(len(seen))
+        if len(looks) == 2:  # the first was read, the second is about to be
+            names[1].rename(tmp_path / "cowrie.json.9")
+        return seen
+
+    monkeypatch.setattr(Rotation, "rotated", look_and_move)
+    for _ in follower.read():
+        pass
+    follower.close()
+    assert [values[2] for values in made if values[2] != "open"] == ["0", "1", "2"]
+    identities = [identity for _, identity in follower.marked().row]
+    assert len(identities) == len(set(identities)) > 0
 
 
 def test_a_log_that_is_copied_over_while_nobody_looks(tmp_path: Path, begin: Any) -> None:

@@ -168,9 +168,13 @@ class Follower:
                     return
                 number = next(self._numbers)
             if file is not None:
+                at = self._at
                 try:
                     yield from self._read_file(file, number, identity)
                 except _MovedError:
+                    self._at = at
+                    if not self._again:  # it gets another number when it is found again
+                        del self._row[number]
                     continue
             if self._again and self._again[0][0] == number:
                 del self._again[0]
