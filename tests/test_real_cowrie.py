@@ -63,9 +63,12 @@ class Honeypot:
         self.running: RunningCowrie = environment.installation.start(folder, variables)
 
     def lines(self, name: Path) -> list[dict[str, Any]]:
-        """Return the objects of a log of JSON lines."""
+        """Return the objects of a log of JSON lines, but for a line that is being written."""
         path = self.folder / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        if not path.exists():
+            return []
+        whole, _, _ = path.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def wait_for(self, visit: Visit, seconds: float = 10) -> dict[str, Any]:
         """Return the record of a visit."""
