@@ -110,6 +110,10 @@ class Summary:
         "of the session's command lines: sessions of one script have the same; left out without a "
         "command"
     )
+    templates: tuple[str, ...] = _key(
+        "the templates that the fingerprint is made of, in order; repeats in a row are one",
+        default=(),
+    )
     vocabulary: str | None = _key(
         "first 12 hex digits of the SHA-256 of the operator's vocabulary; left out without one"
     )
@@ -140,7 +144,7 @@ class Summary:
 KEYS: Final[tuple[str, ...]] = tuple(
     field.name for field in attrs.fields(Summary) if "internal" not in field.metadata
 )
-_LISTS: Final = ("files", "urls", "forward_targets", "ttylogs", "truncated")
+_LISTS: Final = ("templates", "files", "urls", "forward_targets", "ttylogs", "truncated")
 
 
 def summary_of(session: Session) -> Summary:
@@ -203,7 +207,7 @@ def values_of(session: Session) -> tuple[Any, ...]:
 
 
 def _of_commands(session: Session, lines: Commands, duration: float | None) -> tuple[Any, ...]:
-    """Return the values from ``commands_distinct`` to ``fingerprint``."""
+    """Return the values from ``commands_distinct`` to ``templates``."""
     rate = _rate(session.commands, duration)
     if session.lines is None:
         return (0, None, None, None, rate, *_NOTHING)
@@ -222,10 +226,11 @@ def _of_commands(session: Session, lines: Commands, duration: float | None) -> t
         gaps.variation(),
         lines.exact.hexdigest() if readable else None,
         script.fingerprint() if readable else None,
+        tuple([template[:TEXT_LIMIT] for template in script.templates]),
     )
 
 
-_NOTHING: Final = (None,) * 7
+_NOTHING: Final = (*(None,) * 7, ())
 _NO_COMMANDS: Final = Commands(None)
 
 
@@ -253,6 +258,9 @@ def _truncated(session: Session) -> tuple[str, ...] | None:
         ):
             if text is not None and len(text) > TEXT_LIMIT:
                 cut.add(name)
+        templates = lines.script.templates
+        if lines.script.count > len(templates) or max(map(len, templates), default=0) > TEXT_LIMIT:
+            cut.add("templates")
     for name, texts in (
         ("files", session.files),
         ("urls", session.urls),

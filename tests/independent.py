@@ -83,7 +83,7 @@ def expected(events: list[Event]) -> dict[str, Any]:
     if connect is None and closes:
         start = seconds(last) - told_duration(last)
     duration = told_duration(last) if closes else round(seconds(last) - start, 6)
-    template, found = fingerprint(events)
+    templates, found = fingerprint(events)
     known: dict[str, Any] = {
         "eventid": "cowrie.sessionstats.summary",
         "schema": 1,
@@ -118,7 +118,7 @@ def expected(events: list[Event]) -> dict[str, Any]:
         "commands_distinct": len(set(lines)),
         "first_command": lines[0][:1024] if lines else None,
         "last_command": lines[-1][:1024] if lines else None,
-        "last_command_template": template,
+        "last_command_template": templates[-1][:1024] if templates else None,
         "command_rate": len(lines) / duration if duration else None,
         "command_rate_active": (
             len(lines) / round(times[-1] - times[0], 6) if times and times[-1] > times[0] else None
@@ -139,6 +139,7 @@ def expected(events: list[Event]) -> dict[str, Any]:
             else None
         ),
         "fingerprint": found if lines else None,
+        "templates": [text[:1024] for text in templates[:32]],
         "downloads": len(downloads),
         "uploads": len(uploads),
         "files": distinct(e.get("shasum") for e in [e for e in events if e in downloads + uploads]),
@@ -157,8 +158,8 @@ def expected(events: list[Event]) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def fingerprint(events: list[Event]) -> tuple[str | None, str]:
-    """Return the last template and the fingerprint, the chain worked out with all at hand.
+def fingerprint(events: list[Event]) -> tuple[list[str], str]:
+    """Return the templates and the fingerprint, the chain worked out with all at hand.
 
     Only the templates are the package's: SPECIFICATION.md, 5 says what is made of them.
     """
@@ -177,10 +178,7 @@ def fingerprint(events: list[Event]) -> tuple[str | None, str]:
     for text in folded:
         link = hashlib.sha256(link + text.encode()).digest()
     verbs = script.fingerprint().split("_")[2]
-    return (
-        folded[-1][:1024] if folded else None,
-        f"csf1_{len(folded)}_{verbs}_{link.hex()[:12]}",
-    )
+    return folded, f"csf1_{len(folded)}_{verbs}_{link.hex()[:12]}"
 
 
 _TEMPLATES = Templates(default_vocabulary())

@@ -83,6 +83,7 @@ def test_one_session_from_beginning_to_end() -> None:
         # printf 'uname -a\nid\nuname -a\n' | sha256sum
         "commands_sha256": "372d63183d28b7b1a52ace80b3073167202f47bcf71b871c30758411cdaeaa57",
         "fingerprint": "csf1_3_f3d97fe7c0eb_3b79310c58e1",
+        "templates": ["uname -a", "id", "uname -a"],
         "downloads": 2,
         "uploads": 1,
         "files": [SHA, "cd" * 32],
@@ -241,6 +242,19 @@ def test_an_id_that_begins_again_is_another_session() -> None:
     ]
 
 
+def test_the_first_templates_are_listed() -> None:
+    """32 of them, repeats in a row once; a longer row is said to be cut."""
+    words = [["uname -a", "id"][n % 2] for n in range(32)]
+    lines = [command(line, 1.0 + n) for n, line in enumerate(["uname -a", *words])]
+    made = only([connect(), login(), *lines, closed(50.0)])
+    assert made["templates"] == words
+    assert "truncated" not in made
+    made = only([connect(), login(), *lines, command("w", 40.0), closed(50.0)])
+    assert made["templates"] == words
+    assert made["truncated"] == ["templates"]
+    assert made["last_command_template"] == "w"
+
+
 def test_late_events_revise_the_record_now_and_then() -> None:
     """At the 1st, 2nd, 4th, 8th ... and at last: many late events make few records."""
     late = [event(DOWNLOAD, 3.0, url=f"http://192.0.2.9/{i}", late=True) for i in range(100)]
@@ -359,9 +373,10 @@ def test_texts_are_cut_and_named() -> None:
             closed(4.0),
         ]
     )
-    assert made["truncated"] == ["client_version", "first_command", "username"]
-    for key in made["truncated"]:
-        assert made[key] == "x" * 1024
+    assert made["truncated"] == ["client_version", "first_command", "templates", "username"]
+    for text in ("client_version", "first_command", "username"):
+        assert made[text] == "x" * 1024
+    assert made["templates"] == ["x" * 1024, "y" * 1024]
     assert made["last_command"] == "y" * 1024
 
 

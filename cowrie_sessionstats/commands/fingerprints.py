@@ -26,8 +26,10 @@ ASKED: Final = 3
 """Prompts of a program at most; a here-document can have more lines."""
 KEPT_LINKS: Final = 4096
 """Steps of chains that are remembered, 2 MB: nearly all sessions go the same few ways."""
+KEPT_TEMPLATES: Final = 32
+"""Templates of a session that are kept: as many as a list of the record holds."""
 _KEPT: Final = 1024
-"""Characters up to which the last template is kept itself, to be compared; then its hash."""
+"""Characters up to which a template is kept itself, to be compared; then its hash."""
 _COMMAND: Final = re.compile(rf"\A\.{{0,2}}/|\A[<>]|[{WHITE};&|`]|\$\(")
 _DELIMITERS: Final = frozenset({"EOF", "EOL", "EOT", "END"})
 _PLACEHOLDER: Final = re.compile(PLACEHOLDER)
@@ -55,6 +57,8 @@ class Script:
     """The last link over the templates and the last over the programs, 32 bytes each."""
     count: int = field(default=0, init=False)
     """Templates, repeats in a row counted once."""
+    templates: list[str] = field(factory=list, init=False)
+    """The first ``KEPT_TEMPLATES`` of those, each as ``template`` is."""
     template: str | None = field(default=None, init=False)
     """The last one, up to 1,024 characters and one that tells there are more."""
     _last: str | bytes = field(default="", init=False)
@@ -79,14 +83,19 @@ class Script:
             known = sha256(_encoded(template)).digest()
             if known != self._last:
                 self._last = known
-                self.template = template[: _KEPT + 1]
-                self.count += 1
+                self._keep(template[: _KEPT + 1])
                 self.links = next_links(self.links, template, programs)
         elif template != self._last and template:
-            self._last = self.template = template
-            self.count += 1
+            self._last = template
+            self._keep(template)
             self.links = _kept_links(self.links, template, programs)
         return template
+
+    def _keep(self, template: str) -> None:
+        self.template = template
+        self.count += 1
+        if len(self.templates) < KEPT_TEMPLATES:
+            self.templates.append(template)
 
     def extend(self, lines: Iterable[str], templates: Templates) -> None:
         """Take command lines, as ``add`` does one by one."""
@@ -105,8 +114,8 @@ class Script:
                             after = _kept_links(links, template, plan.programs)
                             plan.step = (links, after)
                         self.links = plan.step[1]
-                        self._last = self.template = template
-                        self.count += 1
+                        self._last = template
+                        self._keep(template)
                         continue
             self.add(line, templates)
 
