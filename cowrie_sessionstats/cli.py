@@ -9,13 +9,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 import click
 
 from cowrie_sessionstats import __version__
 from cowrie_sessionstats.commands.explanations import Explained
 from cowrie_sessionstats.summary import printable
+
+if TYPE_CHECKING:
+    from cowrie_sessionstats.replay.counting import Settings
 
 _PORT: Final = click.IntRange(1, 65_535)
 
@@ -281,6 +284,119 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--count",
+    type=click.Choice(["events", "inputs"]),
+    default="events",
+    show_default=True,
+    help="What counts as a command: every cowrie.command.* event, as in the study, or every "
+    "command line.",
+)
+@click.option("--all-sessions", is_flag=True, help="Also sessions that never logged in.")
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows of a table."
+)
+@click.option(
+    "--new-days",
+    type=click.IntRange(1, 36_500),
+    default=7,
+    show_default=True,
+    help="A script is new if it was first seen within so many days before the last session.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all figures.")
+@click.option(
+    "--csv",
+    "csv_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a CSV file for each table into this folder.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write one page with plots, tables and records: it opens from the disk, without network.",
+)
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write each plot as PNG and SVG into this folder.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first line or file that cannot be read.")
+@click.option(
+    "--jobs",
+    type=_JOBS,
+    help="Processes or threads that share the work. [default: one for each processor]",
+)
+@click.option(
+    "--vocabulary",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="For raw logs: a vocabulary of your own, as the option of that name in cowrie.cfg.",
+)
+def report(  # noqa: PLR0913 - one for each option
+    paths: tuple[str, ...],
+    *,
+    count: Literal["events", "inputs"],
+    all_sessions: bool,
+    top: int,
+    new_days: int,
+    as_json: bool,
+    csv_folder: Path | None,
+    html: Path | None,
+    plots: Path | None,
+    strict: bool,
+    jobs: int | None,
+    vocabulary: Path | None,
+) -> None:
+    """Report on many sessions: the tables and pictures of the SANS ISC study, and more.
+
+    Each PATH is a file, a folder or a glob: summaries (JSON lines, Parquet, msgpack) or raw logs
+    of Cowrie, which are summarized first, or both. A session counts once however often it is there.
+
+    The exit status is 0 if there was something to report on, 1 if not, 2 for wrong usage.
+    """
+    try:
+        from cowrie_sessionstats.report import command  # noqa: PLC0415 - slow to load
+        from cowrie_sessionstats.report.tables import Choice  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing(error) from None
+    choice = Choice(count, all_sessions, top, new_days)
+    sys.exit(
+        command.run(
+            command.Request(
+                paths,
+                _settings(vocabulary),
+                jobs or processors(),
+                choice,
+                json=as_json,
+                csv=csv_folder,
+                html=html,
+                plots=plots,
+                strict=strict,
+            )
+        )
+    )
+
+
+def _missing(error: ImportError) -> click.ClickException:
+    """Return what to say where a package of the extra ``report`` is missing."""
+    return click.ClickException(
+        f"{error.msg}. Reports need more packages. "
+        "Install them with: pip install 'cowrie-sessionstats[report]'"
+    )
+
+
+def _settings(vocabulary: Path | None) -> Settings:
+    """Return how raw logs are summarized."""
+    from cowrie_sessionstats.commands import VocabularyError  # noqa: PLC0415 - only with logs
+    from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
+
+    try:
+        return Settings.of(vocabulary, keep_passwords=True)
+    except VocabularyError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()

@@ -59,7 +59,7 @@ def summarize(request: Request) -> int:
     """Write the records of all sessions; return the exit status."""
     folder = spool_folder() if request.output is None else request.output.resolve().parent
     try:
-        with _terminable():
+        with terminable():
             return _summarize(request, folder)
     except KeyboardInterrupt:
         give_up_stdout()
@@ -147,7 +147,7 @@ def give_up_stdout() -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Let SIGTERM end the work as Ctrl-C does: nothing half done stays behind."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:

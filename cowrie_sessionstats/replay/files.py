@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -35,14 +35,20 @@ Trouble = Callable[[str, str], None]
 """Told a path, and what is wrong with it."""
 
 
-def find(given: Iterable[str | os.PathLike[str]], folder: Path, trouble: Trouble) -> list[LogFile]:
+def find(
+    given: Iterable[str | os.PathLike[str]],
+    folder: Path,
+    trouble: Trouble,
+    also: Sequence[str] = (),
+) -> list[LogFile]:
     """Return the files that ``given`` names, each once: files, folders, globs, ``-``.
 
     ``trouble`` is told of what is not there or cannot be looked into. Of a folder every file below
     it is taken whose name has ``.json`` (or ``.jsonl``) in it: so Cowrie names its logs, rotated
-    and compressed ones too. What comes through a pipe is copied into a file in ``folder``.
+    and compressed ones too; and whose name ends as one of ``also`` says. What comes through a pipe
+    is copied into a file in ``folder``.
     """
-    search = _Search(folder, trouble)
+    search = _Search(folder, trouble, tuple(also))
     for each in given:
         search.look(os.fspath(each))
     return list(search.found.values())
@@ -52,6 +58,7 @@ def find(given: Iterable[str | os.PathLike[str]], folder: Path, trouble: Trouble
 class _Search:
     folder: Path
     trouble: Trouble
+    also: tuple[str, ...]
     found: dict[tuple[int, int], LogFile] = field(factory=dict, init=False)
 
     def look(self, name: str) -> None:
@@ -97,7 +104,7 @@ class _Search:
             folders.sort()
             for name in sorted(names):
                 path = Path(root, name)
-                if _LOG_NAME.search(name) and not path.is_fifo():
+                if (_LOG_NAME.search(name) or name.endswith(self.also)) and not path.is_fifo():
                     yield path
 
     def _copy(self, source: IO[bytes], name: str) -> None:

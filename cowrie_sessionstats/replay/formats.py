@@ -136,9 +136,14 @@ class Csv:
         """Write nothing more."""
 
 
+def spreadsheet_text(text: str) -> str:
+    """Return a text for a cell: what would be a formula there has an apostrophe before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return spreadsheet_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
 from cowrie_sessionstats.replay._extra import EXTRA
+from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.running import Moving, Totals
 from cowrie_sessionstats.summary import printable
 
@@ -92,16 +93,22 @@ def last_line(totals: Totals) -> str:
             f"{_counted(totals.repeats, 'file')} only {'repeats' if one else 'repeat'} "
             "what others hold"
         )
-    skipped = totals.problems.lines
+    skipped = skipped_lines(totals.problems)
     if skipped:
-        reasons = ", ".join(
-            f"{each.count:,} {reason} (first: {printable(each.first, _NAME)})"
-            for reason, each in sorted(skipped.items(), key=lambda item: -item[1].count)
-        )
-        parts.append(
-            f"{_counted(sum(each.count for each in skipped.values()), 'line')} skipped: {reasons}"
-        )
+        parts.append(skipped)
     return "; ".join(parts)
+
+
+def skipped_lines(problems: Problems) -> str:
+    """Return how many lines were skipped, why, and where the first of each is; empty: none."""
+    skipped = problems.lines
+    if not skipped:
+        return ""
+    reasons = ", ".join(
+        f"{each.count:,} {reason} (first: {printable(each.first, _NAME)})"
+        for reason, each in sorted(skipped.items(), key=lambda item: -item[1].count)
+    )
+    return f"{_counted(sum(each.count for each in skipped.values()), 'line')} skipped: {reasons}"
 
 
 def file_trouble(trouble: str) -> str:

@@ -1,0 +1,1 @@
+"""From summaries to figures: tables, plots, a page, SQL. Knows records, never events."""

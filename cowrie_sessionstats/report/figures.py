@@ -1,0 +1,430 @@
+"""The figures, each an Ibis expression over the record: what any engine that Ibis knows can run.
+
+The first eight are those of the study "DShield Cowrie honeypot stats and when sessions disconnect"
+(SANS ISC, March 2026), by their numbers there; the rest goes beyond it. Every function takes the
+table that ``counted`` returns and gives a table back; nothing is computed here. Shares are in
+percent, times in seconds, points in time texts (ISO 8601, UTC), which sort as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+import ibis
+from ibis import Table, _
+from ibis.expr.types import BooleanValue, Column, NumericColumn
+
+from cowrie_sessionstats.report.interest import Rules
+
+Count: TypeAlias = Literal["events", "inputs"]
+COUNTS: Final[dict[Count, str]] = {"events": "command_events", "inputs": "commands"}
+"""What may count as a command: every ``cowrie.command.*`` event, as in the study, or every
+command line."""
+
+LEAST: Final = 20
+"""Sessions that must have run a template before its share means anything; as for the record's
+``stopped_early``."""
+CHUNKS: Final = 10
+"""Repeats in a row from which on a script counts as one that builds something piece by piece."""
+KEPT_TEMPLATES: Final = 32
+"""Templates of a session that its record lists."""
+HASH_DIGITS: Final = 16
+"""Hex digits that tell two exact hashes apart: 64 bits, of which a million have no two alike."""
+AT_ONCE: Final = 1.0
+"""Seconds after its last command within which a session that closes was closed at once."""
+QUIET: Final = 100.0
+"""Seconds of silence that point to a timeout: Cowrie's shortest one for idle sessions is 180, and
+DShield's sensors shorten it."""
+
+
+def counted(sessions: Table, count: Count = "events", *, all_sessions: bool = False) -> Table:
+    """Return the sessions that the figures are about, with ``n``, the commands that count.
+
+    Those that logged in, unless ``all_sessions``.
+    """
+    chosen = sessions if all_sessions else sessions.filter(_.logged_in)
+    return chosen.mutate(n=chosen[COUNTS[count]])
+
+
+# ---------------------------------------------------------------- the study's figures
+
+
+def figure1(sessions: Table) -> Table:
+    """Return one row: how many sessions, when, and the spread of commands and durations."""
+    return sessions.aggregate(
+        sessions=_.count(),
+        start=_.start.min(),
+        end=_.end.max(),
+        **_spread("commands", sessions.n),
+        **_spread("duration", sessions.duration),
+    )
+
+
+def _spread(name: str, of: NumericColumn) -> dict[str, Any]:
+    return {
+        f"{name}_min": of.min(),
+        f"{name}_max": of.max(),
+        f"{name}_median": of.median(),
+        f"{name}_mean": of.mean(),
+    }
+
+
+def by_count(sessions: Table) -> Table:
+    """Return a row for each number of commands: figures 2, 3, 4 and 6.
+
+    ``rate`` is commands a second as the study has it: the number over the mean duration.
+    """
+    rows = sessions.group_by(commands=_.n).aggregate(
+        sessions=_.count(),
+        min=_.duration.min(),
+        max=_.duration.max(),
+        mean=_.duration.mean(),
+        example=_.session.min(),
+    )
+    rows = _shares(rows, _.commands)
+    return rows.mutate(
+        range=_.max - _.min,
+        rate=ibis.ifelse(_.mean > 0, _.commands / _.mean, ibis.null("float64")),
+    ).order_by(ibis.desc("sessions"), "commands")
+
+
+def _shares(rows: Table, then: Any) -> Table:
+    """Add each row's share of all sessions, and the sum of those up to it, the largest first."""
+    rows = rows.mutate(percent=100.0 * _.sessions / _.sessions.sum())
+    return rows.mutate(
+        running=_.percent.sum().over(ibis.cumulative_window(order_by=[ibis.desc(_.sessions), then]))
+    )
+
+
+def scripts(sessions: Table) -> Table:
+    """Return a row for each fingerprint: figure 5, and what other figures are made of.
+
+    ``hashes`` are the exact ones that differ: where there are several, the sessions are alike only
+    once the values that vary are taken out.
+    """
+    rows = (
+        sessions.filter(_.fingerprint.notnull())
+        .group_by("fingerprint")
+        .aggregate(
+            sessions=_.count(),
+            hashes=_.commands_sha256.substr(0, HASH_DIGITS).nunique(),
+            first_seen=_.start.min(),
+            last_seen=_.start.max(),
+            sensors=_.sensor.nunique(),
+            commands_min=_.commands.min(),
+            commands_max=_.commands.max(),
+            duration_median=_.duration.median(),
+            last_template=_.last_command_template.max(),
+            templates=_.templates.arbitrary(),
+            example=_.session.min(),
+        )
+    )
+    return _shares(rows, _.fingerprint).mutate(
+        steps=_.fingerprint.split("_")[1].cast("int64"),
+    )
+
+
+def figure5(of: Table) -> Table:
+    """Return the scripts whose sessions have different exact hashes, the commonest first."""
+    return of.filter(_.hashes > 1).order_by(ibis.desc("sessions"), "fingerprint")
+
+
+def figure7(sessions: Table) -> Table:
+    """Return the sessions with the highest command rates first; only those that took any time."""
+    return (
+        sessions.filter((_.duration > 0) & (_.n > 1))
+        .select(
+            "session",
+            "sensor",
+            "start",
+            "src_ip",
+            "duration",
+            "fingerprint",
+            "last_command",
+            commands=_.n,
+            rate=_.n / _.duration,
+        )
+        .order_by(ibis.desc("rate"), "session")
+    )
+
+
+def chunks(of: Table) -> Table:
+    """Return the scripts that build something piece by piece: many lines, few templates."""
+    return of.filter(_.commands_max - _.steps >= CHUNKS).order_by(
+        ibis.desc("commands_max"), "fingerprint"
+    )
+
+
+def figure8(sessions: Table) -> Table:
+    """Return a row for each last command, of the sessions that ran any.
+
+    Last commands are alike if their templates are; ``last`` is one of them, ``different`` says how
+    many there are.
+    """
+    rows = (
+        sessions.filter((_.n > 0) & _.last_command.notnull())
+        .mutate(template=ibis.coalesce(_.last_command_template, _.last_command))
+        .group_by("template")
+        .aggregate(
+            sessions=_.count(),
+            last=_.last_command.min(),
+            different=_.last_command.nunique(),
+            quiet=_.quiet_before_close.median(),
+            example=_.session.min(),
+        )
+    )
+    return _shares(rows, _.template).order_by(ibis.desc("sessions"), "template")
+
+
+# ---------------------------------------------------------------- where sessions leave
+
+
+def leaving(of: Table, last: Table) -> Table:
+    """Return a row for each template: how often sessions end with it, and how often they would.
+
+    ``of`` is what ``scripts`` returns and ``last`` what ``figure8`` does, of the same sessions.
+
+    - ``seen``: sessions that ran it; ``ended``: those of which it was the last; ``share``: of
+      ``seen``, in percent.
+    - ``expected``: ends that its place explains. At the k-th command end h(k) of the sessions that
+      get there (the discrete hazard of a life table, over all scripts); a session that runs the
+      template as its k-th adds h(k).
+    - ``times``: ``ended`` / ``expected``, the standardized ratio of observed to expected ends.
+    - ``quiet``: median seconds between it and the close, where it was last.
+
+    Of sessions with more templates than the record lists, those listed and the last one count.
+    """
+    listed = of.filter(_.steps > 0).select(
+        "fingerprint", "sessions", "steps", "last_template", template=_.templates
+    )
+    steps = listed.unnest("template", offset="place").select(
+        "fingerprint",
+        "template",
+        "sessions",
+        "place",
+        is_last=_.place == _.steps - 1,
+    )
+    beyond = listed.filter(_.steps > KEPT_TEMPLATES).select(
+        "fingerprint",
+        "sessions",
+        template=_.last_template,
+        place=ibis.literal(KEPT_TEMPLATES, "int64"),
+        is_last=ibis.literal(value=True),
+    )
+    every = steps.union(beyond.select(*steps.columns))
+    hazard = every.group_by("place").aggregate(
+        h=ibis.ifelse(_.is_last, _.sessions, 0).sum() / _.sessions.sum()
+    )
+    once = (
+        every.join(hazard, "place")
+        .group_by("fingerprint", "template")
+        .aggregate(
+            seen=_.sessions.max(),
+            ended=ibis.ifelse(_.is_last, _.sessions, 0).max(),
+            expected=(_.sessions * _.h).sum(),
+        )
+    )
+    rows = once.group_by("template").aggregate(
+        seen=_.seen.sum(),
+        ended=_.ended.sum(),
+        expected=_.expected.sum(),
+        scripts=_.count(),
+    )
+    quiet = last.select("template", "quiet", "example")
+    return (
+        rows.filter((_.seen >= LEAST) & (_.ended > 0))
+        .left_join(quiet, "template")
+        .select(
+            "template",
+            "seen",
+            "ended",
+            "expected",
+            "scripts",
+            "quiet",
+            "example",
+            share=100.0 * _.ended / _.seen,
+            times=_.ended / _.expected,
+        )
+        .order_by(ibis.desc(_.ended - _.expected), "template")
+    )
+
+
+def endings(sessions: Table) -> Table:
+    """Return how sessions end, as far as the record says: in words that say what was seen."""
+    left = ibis.cases(
+        (_.partial.notnull(), _.partial),
+        (_.logged_in.isnull() | ~_.logged_in, "never logged in"),
+        (_.commands == 0, "logged in, no command line"),
+        (_.last_command_template.isin(["exit", "logout"]), "exit or logout"),
+        (_.quiet_before_close.isnull(), "time of the last command unknown"),
+        (_.quiet_before_close < AT_ONCE, "closed within a second of the last command"),
+        (_.quiet_before_close < QUIET, "closed later, before a timeout"),
+        else_="after a long silence, as at a timeout",
+    )
+    rows = sessions.group_by(ending=left).aggregate(
+        sessions=_.count(),
+        duration=_.duration.median(),
+        quiet=_.quiet_before_close.median(),
+        example=_.session.min(),
+    )
+    return _shares(rows, _.ending).order_by(ibis.desc("sessions"), "ending")
+
+
+# ---------------------------------------------------------------- over time, by sensor and client
+
+
+def over_time(sessions: Table, digits: int) -> Table:
+    """Return sessions and scripts by time: ``digits`` of the ISO 8601 text make a span."""
+    return (
+        sessions.filter(_.start.notnull())
+        .group_by(time=_.start.substr(0, digits))
+        .aggregate(
+            sessions=_.count(),
+            commands=_.n.sum(),
+            scripts=_.fingerprint.nunique(),
+        )
+        .order_by("time")
+    )
+
+
+def sensors_over_time(sessions: Table, digits: int) -> Table:
+    """Return sessions by time and sensor."""
+    return (
+        sessions.filter(_.start.notnull())
+        .group_by("sensor", time=_.start.substr(0, digits))
+        .aggregate(sessions=_.count())
+        .order_by("time", "sensor")
+    )
+
+
+def scripts_over_time(sessions: Table, digits: int, chosen: list[str]) -> Table:
+    """Return sessions by time of the scripts with these fingerprints."""
+    return (
+        sessions.filter(_.start.notnull() & _.fingerprint.isin(chosen))
+        .group_by("fingerprint", time=_.start.substr(0, digits))
+        .aggregate(sessions=_.count())
+        .order_by("time", "fingerprint")
+    )
+
+
+def by_sensor(sessions: Table) -> Table:
+    """Return a row for each sensor."""
+    rows = sessions.group_by("sensor").aggregate(
+        sessions=_.count(),
+        first_seen=_.start.min(),
+        last_seen=_.start.max(),
+        scripts=_.fingerprint.nunique(),
+        commands_median=_.n.median(),
+        duration_median=_.duration.median(),
+        example=_.session.min(),
+    )
+    return _shares(rows, _.sensor).order_by(ibis.desc("sessions"), "sensor")
+
+
+def clients(sessions: Table) -> Table:
+    """Return a row for each script and client: HASSH and version, and its share of the script."""
+    rows = (
+        sessions.filter(_.fingerprint.notnull())
+        .group_by("fingerprint", "protocol", "hassh", "client_version")
+        .aggregate(
+            sessions=_.count(),
+            first_seen=_.start.min(),
+            last_seen=_.start.max(),
+            last_template=_.last_command_template.max(),
+            example=_.session.min(),
+        )
+    )
+    whole = _.sessions.sum().over(ibis.window(group_by="fingerprint"))
+    return rows.mutate(of_script=100.0 * _.sessions / whole).order_by(
+        ibis.desc("sessions"), "fingerprint", "hassh", "client_version"
+    )
+
+
+def new_scripts(of: Table, since: str) -> Table:
+    """Return the scripts first seen at ``since`` or later, the commonest first."""
+    return of.filter(_.first_seen >= since).order_by(
+        ibis.desc("sessions"), "first_seen", "fingerprint"
+    )
+
+
+# ---------------------------------------------------------------- what deserves a look
+
+
+def worth_a_look(sessions: Table, of: Table, rules: Rules) -> Table:
+    """Return sessions ranked by how much they deserve a person's time, with a column a reason.
+
+    ``rules`` says what each reason takes and is worth (``interest.toml``); ``score`` is the sum.
+    A session without any reason is left out.
+    """
+    counts = sessions.group_by("n").aggregate(alike=_.count())
+    known = of.select("fingerprint", script_sessions="sessions")
+    rows = (
+        sessions.filter(_.command_events + _.uploads + _.downloads > 0)
+        .left_join(known, "fingerprint")
+        .drop("fingerprint_right")
+        .left_join(counts, "n")
+        .left_join(_new_files(sessions, rules), "session")
+    )
+    deviation = _.gap_cv * (_.commands - 1) / _.commands / _.command_rate_active
+    reasons: dict[str, BooleanValue] = {
+        "rare_script": _.script_sessions <= rules.rare_script.most,
+        "unusual_count": _.alike <= rules.unusual_count.most,
+        "long_pauses": (_.gap_median >= rules.long_pauses.least)
+        | (deviation >= rules.long_pauses.least),
+        "as_if_typed": _.terminal.notnull()
+        & (_.commands >= rules.as_if_typed.commands)
+        & (_.gap_median >= rules.as_if_typed.gap_least)
+        & (_.gap_median <= rules.as_if_typed.gap_most)
+        & (_.gap_cv >= rules.as_if_typed.uneven),
+        "uploads": _.uploads >= rules.uploads.least,
+        "new_files": _.new_files >= rules.new_files.least,
+    }
+    rows = rows.mutate(
+        **{f"why_{name}": ibis.coalesce(reason, _FALSE) for name, reason in reasons.items()}
+    )
+    score: Column = sum(
+        (ibis.ifelse(rows[f"why_{name}"], getattr(rules, name).points, 0) for name in reasons),
+        start=ibis.literal(0),
+    )
+    return (
+        rows.mutate(score=score)
+        .filter(_.score > 0)
+        .select(
+            "session",
+            "sensor",
+            "start",
+            "src_ip",
+            "score",
+            *(f"why_{name}" for name in reasons),
+            "script_sessions",
+            "new_files",
+            "uploads",
+            "duration",
+            "fingerprint",
+            "last_command",
+            commands=_.n,
+        )
+        .order_by(ibis.desc("score"), ibis.desc("start"), "session")
+    )
+
+
+_FALSE: Final = ibis.literal(value=False)
+REASONS: Final = (
+    "rare_script", "unusual_count", "long_pauses", "as_if_typed", "uploads", "new_files",
+)  # fmt: skip
+
+
+def _new_files(sessions: Table, rules: Rules) -> Table:
+    """Return how many files a session brought that few others did, and none before it."""
+    brought = (
+        sessions.filter(_.downloads + _.uploads > 0)
+        .select("session", "start", file=_.files)
+        .unnest("file")
+    )
+    files = brought.group_by("file").aggregate(first_seen=_.start.min(), spread=_.count())
+    return (
+        brought.join(files, "file")
+        .filter((_.start == _.first_seen) & (_.spread <= rules.new_files.most))
+        .group_by("session")
+        .aggregate(new_files=_.count())
+    )

@@ -1,0 +1,75 @@
+"""The rules by which sessions are ranked, as ``interest.toml`` has them."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+
+from attrs import frozen
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@frozen
+class Rare:
+    """Holds where at most ``most`` sessions share something."""
+
+    points: int
+    most: int
+
+
+@frozen
+class Enough:
+    """Holds from ``least`` on."""
+
+    points: int
+    least: float
+
+
+@frozen
+class Typed:
+    """Holds for commands that come as a person sends them; times in seconds."""
+
+    points: int
+    commands: int
+    gap_least: float
+    gap_most: float
+    uneven: float
+
+
+@frozen
+class NewFiles:
+    """Holds from ``least`` files on that at most ``most`` sessions brought."""
+
+    points: int
+    least: int
+    most: int
+
+
+@frozen
+class Rules:
+    """What each reason takes and is worth."""
+
+    rare_script: Rare
+    unusual_count: Rare
+    long_pauses: Enough
+    as_if_typed: Typed
+    uploads: Enough
+    new_files: NewFiles
+
+
+def rules() -> Rules:
+    """Return the rules of the package."""
+    text = files("cowrie_sessionstats.report").joinpath("interest.toml").read_text("utf-8")
+    known = tomllib.loads(text)
+    return Rules(
+        rare_script=Rare(**known["rare_script"]),
+        unusual_count=Rare(**known["unusual_count"]),
+        long_pauses=Enough(**known["long_pauses"]),
+        as_if_typed=Typed(**known["as_if_typed"]),
+        uploads=Enough(**known["uploads"]),
+        new_files=NewFiles(**known["new_files"]),
+    )
