@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cowrie_sessionstats.replay.command import (
     DONE,
@@ -20,13 +20,14 @@ from cowrie_sessionstats.replay.command import (
     terminable,
 )
 from cowrie_sessionstats.replay.counting import Settings
+from cowrie_sessionstats.replay.formats import replacing
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress, skipped_lines
 from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.report import files, terminal
-from cowrie_sessionstats.report.engine import embedded
+from cowrie_sessionstats.report.engine import Engine, embedded
 from cowrie_sessionstats.report.interest import rules
 from cowrie_sessionstats.report.sources import SourceError, Sources, opened
-from cowrie_sessionstats.report.tables import Choice, report
+from cowrie_sessionstats.report.tables import PAGE_ROWS, Choice, Report, report
 
 
 @frozen
@@ -42,6 +43,11 @@ class Request:
     html: Path | None = None
     plots: Path | None = None
     strict: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows of a table that are computed: a page has more."""
+        return self.choice.top if self.html is None else max(PAGE_ROWS, self.choice.top)
 
 
 def run(request: Request) -> int:
@@ -77,13 +83,12 @@ def _run(request: Request) -> int:
     ):
         tell(sources)
         engine = embedded(sources.connection)
-        made = report(engine, rules(), request.choice)
+        made = report(engine, rules(), evolve(request.choice, top=request.rows))
         if not made.overview.sessions:
             say("error: no session logged in; --all-sessions reports on those that did not")
             return NOTHING
-        wrote: list[Path] = []
-        if request.csv is not None:
-            wrote += files.write_csv(made, request.csv)
+        wrote = _write_files(request, made, engine)
+        made = made.cut(request.choice.top)
         if request.json:
             terminal.stdout().write(files.as_json(made) + "\n")
         elif not wrote:
@@ -92,6 +97,24 @@ def _run(request: Request) -> int:
         for path in wrote:
             say(f"written: {file_trouble(str(path))}")
     return DONE
+
+
+def _write_files(request: Request, made: Report, engine: Engine) -> list[Path]:
+    """Write the files that were asked for; return their paths."""
+    wrote: list[Path] = []
+    if request.csv is not None:
+        wrote += files.write_csv(made.cut(request.choice.top), request.csv)
+    if request.plots is not None:
+        from cowrie_sessionstats.report import plots  # noqa: PLC0415 - slow to load
+
+        wrote += plots.write(made, request.plots)
+    if request.html is not None:
+        from cowrie_sessionstats.report import page  # noqa: PLC0415 - slow to load
+
+        with replacing(request.html) as out:
+            page.write(made, engine.records(page.examples(made)), out)
+        wrote.append(request.html)
+    return wrote
 
 
 def tell(sources: Sources) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import duckdb
@@ -25,6 +26,10 @@ class Engine:
         """Return all rows."""
         rows: list[Row] = expression.to_pyarrow().to_pylist()
         return rows
+
+    def records(self, sessions: Collection[str]) -> list[Row]:
+        """Return the records of the sessions with these ids."""
+        return self.rows(self.sessions.filter(self.sessions.session.isin(sorted(sessions))))
 
     def keep(self, expression: Table) -> Table:
         """Return the result as a table, for other expressions to build on.

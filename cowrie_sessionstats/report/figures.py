@@ -282,6 +282,7 @@ def over_time(sessions: Table, digits: int) -> Table:
             sessions=_.count(),
             commands=_.n.sum(),
             scripts=_.fingerprint.nunique(),
+            example=_.session.min(),
         )
         .order_by("time")
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from ibis import Table as Expression
 from ibis import desc
 
@@ -21,6 +21,8 @@ Kind: TypeAlias = Literal["text", "int", "seconds", "percent", "rate", "time", "
 
 TOP: Final = 10
 """Rows of a table unless more are asked for: as many as the study shows."""
+PAGE_ROWS: Final = 100
+"""Rows of a table of the page: enough to sort and to filter."""
 NEW_DAYS: Final = 7
 """Days before the last session within which a script counts as new: what came since last week."""
 CHARTED: Final = 6
@@ -72,6 +74,14 @@ class Table:
     rows: list[Row]
     more: bool = False
     """Whether there are rows besides."""
+    whole: bool = False
+    """Whether all rows belong to it, however many are asked for."""
+
+    def cut(self, top: int) -> Table:
+        """Return the table with ``top`` rows at most, unless it is a whole."""
+        if self.whole or len(self.rows) <= top:
+            return self
+        return evolve(self, rows=self.rows[:top], more=True)
 
 
 @frozen
@@ -98,6 +108,10 @@ class Report:
     """What only plots show: by time and sensor, by time and script."""
     span: str = "day"
     """What the plots over time go by: ``hour``, ``day`` or ``month``."""
+
+    def cut(self, top: int) -> Report:
+        """Return the report with no more rows in its tables than were asked for."""
+        return evolve(self, tables=[table.cut(top) for table in self.tables])
 
     def table(self, name: str) -> Table:
         """Return the table of that name."""
@@ -230,18 +244,26 @@ _LAST: Final = Column("last_seen", "last seen", "time")
 
 
 def _figure2(counts: Sequence[Row]) -> Table:
-    by_number = {row["commands"]: row["sessions"] for row in counts if row["commands"] is not None}
-    rows = []
-    for low, high in _bins(max(by_number, default=0)):
-        sessions = sum(n for commands, n in by_number.items() if low <= commands <= high)
-        if sessions or high <= SINGLES:
-            rows.append({"from": low, "to": high, "sessions": sessions})
+    known = [row for row in counts if row["commands"] is not None]
+    rows: list[Row] = []
+    for low, high in _bins(max((row["commands"] for row in known), default=0)):
+        there = [row for row in known if low <= row["commands"] <= high]
+        if there or high <= SINGLES:
+            rows.append(
+                {
+                    "from": low,
+                    "to": high,
+                    "sessions": sum(row["sessions"] for row in there),
+                    "example": there[0]["example"] if there else None,
+                }
+            )
     return Table(
         "figure2",
         "Commands a session",
         f"Up to {SINGLES} every number for itself, then twice as many with every row.",
-        (Column("from", "from"), Column("to", "to"), _SESSIONS),
+        (Column("from", "from"), Column("to", "to"), _SESSIONS, _EXAMPLE),
         rows,
+        whole=True,
     )
 
 
@@ -318,6 +340,7 @@ def _figure6(counts: Sequence[Row]) -> Table:
             _EXAMPLE,
         ),
         _rounded(several),
+        whole=True,
     )
 
 
@@ -427,6 +450,7 @@ def _endings(ask: _Ask, chosen: Expression) -> Table:
             _EXAMPLE,
         ),
         _rounded(ask.all(figures.endings(chosen))),
+        whole=True,
     )
 
 
@@ -440,8 +464,10 @@ def _over_time(ask: _Ask, chosen: Expression, digits: int, span: str) -> Table:
             _SESSIONS,
             Column("commands", "commands"),
             Column("scripts", "scripts"),
+            _EXAMPLE,
         ),
         ask.all(figures.over_time(chosen, digits)),
+        whole=True,
     )
 
 
