@@ -7,9 +7,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeVar
 
 import click
 
@@ -18,7 +18,10 @@ from cowrie_sessionstats.commands.explanations import Explained
 from cowrie_sessionstats.summary import printable
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from cowrie_sessionstats.replay.counting import Settings
+    from cowrie_sessionstats.report.command import Source
 
 _PORT: Final = click.IntRange(1, 65_535)
 
@@ -176,6 +179,18 @@ def _session(line: str, where: str) -> list[list[str]]:
 
 
 _JOBS: Final = click.IntRange(1, 256)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Return what adds several options to a command."""
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 @main.command()
@@ -357,35 +372,92 @@ def report(  # noqa: PLR0913 - one for each option
 
     The exit status is 0 if there was something to report on, 1 if not, 2 for wrong usage.
     """
-    try:
-        from cowrie_sessionstats.report import command  # noqa: PLC0415 - slow to load
-        from cowrie_sessionstats.report.tables import Choice  # noqa: PLC0415
-    except ImportError as error:
-        raise _missing(error) from None
-    choice = Choice(count, all_sessions, top, new_days)
+    command = _reports()
+    choice = command.Choice(count, all_sessions, top, new_days)
     sys.exit(
         command.run(
             command.Request(
-                paths,
-                _settings(vocabulary),
-                jobs or processors(),
+                _source(paths, jobs, vocabulary, strict=strict),
                 choice,
                 json=as_json,
                 csv=csv_folder,
                 html=html,
                 plots=plots,
-                strict=strict,
             )
         )
     )
 
 
-def _missing(error: ImportError) -> click.ClickException:
-    """Return what to say where a package of the extra ``report`` is missing."""
-    return click.ClickException(
-        f"{error.msg}. Reports need more packages. "
-        "Install them with: pip install 'cowrie-sessionstats[report]'"
-    )
+_FORMS: Final = (
+    click.option("--json", "form", flag_value="json", help="Print a JSON object a row."),
+    click.option("--table", "form", flag_value="table", default="table", hidden=True),
+    click.option("--jobs", type=_JOBS, help="Threads and processes. [default: the processors]"),
+)
+
+
+@main.command()
+@click.argument("query")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@_options(*_FORMS)
+def sql(
+    query: str, paths: tuple[str, ...], form: Literal["table", "json", "csv"], jobs: int | None
+) -> None:
+    """Put a question in SQL to the table ``sessions``: a row a session, a column a key.
+
+    QUERY is DuckDB's SQL; PATHs are as for `report`. For example the study's last commands:
+
+    cowrie-sessionstats sql "SELECT last_command, count(*) AS sessions FROM sessions
+    WHERE logged_in GROUP BY ALL ORDER BY sessions DESC LIMIT 10" sessions.parquet
+    """
+    sys.exit(_reports().sql(_source(paths, jobs), query, form))
+
+
+@main.command()
+@click.argument("session")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_options(*_FORMS)
+def show(
+    session: str, paths: tuple[str, ...], form: Literal["table", "json"], jobs: int | None
+) -> None:
+    """Show the record of SESSION, an id of Cowrie's, out of the summaries or logs in PATHs."""
+    sys.exit(_reports().show(_source(paths, jobs), session, form))
+
+
+@main.command()
+@click.argument("session")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--top", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows.")
+@_options(*_FORMS)
+def similar(
+    session: str, paths: tuple[str, ...], top: int, form: Literal["table", "json"], jobs: int | None
+) -> None:
+    """Show which scripts are like that of SESSION: the same, kin, or with the same beginning."""
+    sys.exit(_reports().similar(_source(paths, jobs), session, form, top))
+
+
+def _reports() -> ModuleType:
+    """Return what carries out these commands; says what to install where packages are missing."""
+    try:
+        from cowrie_sessionstats.report import command  # noqa: PLC0415 - slow to load
+    except ImportError as error:
+        raise click.ClickException(
+            f"{error.msg}. This command needs more packages. "
+            "Install them with: pip install 'cowrie-sessionstats[report]'"
+        ) from None
+    return command
+
+
+def _source(
+    paths: tuple[str, ...],
+    jobs: int | None,
+    vocabulary: Path | None = None,
+    *,
+    strict: bool = False,
+) -> Source:
+    command = _reports()
+    made: Source = command.Source(paths, _settings(vocabulary), jobs or processors(), strict)
+    return made
 
 
 def _settings(vocabulary: Path | None) -> Settings:

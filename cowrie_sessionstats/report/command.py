@@ -1,10 +1,13 @@
-"""``cowrie-sessionstats report``: paths in, figures out, an exit status."""
+"""``report``, ``sql``, ``show`` and ``similar``: paths in, answers out, an exit status."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 import duckdb
 from attrs import evolve, frozen
@@ -14,6 +17,7 @@ from cowrie_sessionstats.replay.command import (
     FAILURES,
     INTERRUPTED,
     NOTHING,
+    WRONG,
     failed,
     give_up_stdout,
     say,
@@ -26,23 +30,38 @@ from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.report import files, terminal
 from cowrie_sessionstats.report.engine import Engine, embedded
 from cowrie_sessionstats.report.interest import rules
+from cowrie_sessionstats.report.query import ask, records_of
+from cowrie_sessionstats.report.query import show as show_record
+from cowrie_sessionstats.report.query import similar as kin
 from cowrie_sessionstats.report.sources import SourceError, Sources, opened
 from cowrie_sessionstats.report.tables import PAGE_ROWS, Choice, Report, report
+from cowrie_sessionstats.summary import printable
+
+Form: TypeAlias = Literal["table", "json", "csv"]
+
+_SQL_ERROR: Final = 2000  # characters: DuckDB shows the line and points to the place
+
+
+@frozen
+class Source:
+    """What is asked about."""
+
+    paths: Sequence[str]
+    settings: Settings
+    jobs: int
+    strict: bool = False
 
 
 @frozen
 class Request:
     """What the user asked for."""
 
-    paths: Sequence[str]
-    settings: Settings
-    jobs: int
+    source: Source
     choice: Choice
     json: bool = False
     csv: Path | None = None
     html: Path | None = None
     plots: Path | None = None
-    strict: bool = False
 
     @property
     def rows(self) -> int:
@@ -52,36 +71,45 @@ class Request:
 
 def run(request: Request) -> int:
     """Compute the figures and write them where they are wanted; return the exit status."""
+    return _guarded(lambda: _run(request), request.html or request.csv or request.plots)
+
+
+def _guarded(work: Callable[[], int], output: Path | None = None) -> int:
+    """Return the exit status of ``work``; what can go wrong is said in a line."""
     try:
         with terminable():
-            return _run(request)
+            return work()
     except KeyboardInterrupt:
         give_up_stdout()
         say("interrupted")
         return INTERRUPTED
-    except SourceError as error:
-        say(f"error: {file_trouble(str(error))}")
-        return NOTHING
-    except duckdb.Error as error:
+    except (SourceError, duckdb.Error) as error:
         say(f"error: {file_trouble(str(error))}")
         return NOTHING
     except FAILURES as error:
-        return failed(error, request.html or request.csv or request.plots)
+        return failed(error, output)
 
 
-def _run(request: Request) -> int:
+@contextmanager
+def _sources(source: Source) -> Iterator[Sources]:
+    """Give what there is to ask about; what was wrong with it is said."""
     with (
         progress(sys.stderr) as show,
         opened(
-            request.paths,
-            request.jobs,
+            source.paths,
+            source.jobs,
             spool_folder(),
-            request.settings,
-            strict=request.strict,
+            source.settings,
+            strict=source.strict,
             show=show,
         ) as sources,
     ):
         tell(sources)
+        yield sources
+
+
+def _run(request: Request) -> int:
+    with _sources(request.source) as sources:
         engine = embedded(sources.connection)
         made = report(engine, rules(), evolve(request.choice, top=request.rows))
         if not made.overview.sessions:
@@ -94,26 +122,100 @@ def _run(request: Request) -> int:
         elif not wrote:
             terminal.write(made, terminal.stdout())
         sys.stdout.flush()
-        for path in wrote:
-            say(f"written: {file_trouble(str(path))}")
+        for what in wrote:
+            say(f"written: {file_trouble(what)}")
     return DONE
 
 
-def _write_files(request: Request, made: Report, engine: Engine) -> list[Path]:
-    """Write the files that were asked for; return their paths."""
-    wrote: list[Path] = []
+def sql(source: Source, query: str, form: Form) -> int:
+    """Run a query over ``sessions`` and write what it gives; return the exit status."""
+
+    def work() -> int:
+        with _sources(source) as sources:
+            out = terminal.stdout()
+            try:
+                result = ask(sources.connection, query)
+            except duckdb.Error as error:
+                for line in f"error in the SQL: {error}"[:_SQL_ERROR].splitlines():
+                    say(printable(line, _SQL_ERROR))
+                return WRONG
+            if form == "json":
+                result.write_json(out)
+            elif form == "csv":
+                result.write_csv(out)
+            else:
+                terminal.write_result(result.table(), out)
+            out.flush()
+        return DONE
+
+    return _guarded(work)
+
+
+def show(source: Source, session: str, form: Form) -> int:
+    """Write the record of a session; return the exit status."""
+
+    def work() -> int:
+        with _sources(source) as sources:
+            out = terminal.stdout()
+            found = records_of(embedded(sources.connection), session)
+            for number, record in enumerate(found):
+                if form == "json":
+                    out.write(json.dumps({k: v for k, v in record.items() if v is not None}) + "\n")
+                else:
+                    out.write(("\n" if number else "") + show_record(record) + "\n")
+            out.flush()
+        return _found(session, found)
+
+    return _guarded(work)
+
+
+def similar(source: Source, session: str, form: Form, top: int) -> int:
+    """Write what is like a session; return the exit status."""
+
+    def work() -> int:
+        with _sources(source) as sources:
+            out = terminal.stdout()
+            engine = embedded(sources.connection)
+            found = records_of(engine, session)
+            for record in found:
+                if record["fingerprint"] is None:
+                    say(f"session {printable(session, 100)} ran no command: nothing is like it")
+                    return NOTHING
+                table = kin(engine, record, top)
+                if form == "json":
+                    out.writelines(json.dumps(row) + "\n" for row in table.rows)
+                else:
+                    terminal.write_result(table, out)
+            out.flush()
+        return _found(session, found)
+
+    return _guarded(work)
+
+
+def _found(session: str, found: Sequence[object]) -> int:
+    if found:
+        return DONE
+    say(f"error: no session {printable(session, 100)} in what was given")
+    return NOTHING
+
+
+def _write_files(request: Request, made: Report, engine: Engine) -> list[str]:
+    """Write the files that were asked for; return what to say of them."""
+    wrote = []
     if request.csv is not None:
-        wrote += files.write_csv(made.cut(request.choice.top), request.csv)
+        paths = files.write_csv(made.cut(request.choice.top), request.csv)
+        wrote.append(f"{request.csv} ({len(paths)} files)")
     if request.plots is not None:
         from cowrie_sessionstats.report import plots  # noqa: PLC0415 - slow to load
 
-        wrote += plots.write(made, request.plots)
+        paths = plots.write(made, request.plots)
+        wrote.append(f"{request.plots} ({len(paths)} files)")
     if request.html is not None:
         from cowrie_sessionstats.report import page  # noqa: PLC0415 - slow to load
 
         with replacing(request.html) as out:
             page.write(made, engine.records(page.examples(made)), out)
-        wrote.append(request.html)
+        wrote.append(str(request.html))
     return wrote
 
 

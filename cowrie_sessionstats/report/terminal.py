@@ -4,48 +4,65 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import IO, Final
+from typing import IO, Any, Final
 
-from cowrie_sessionstats.report.cells import is_number, shown
+from cowrie_sessionstats.report.cells import TEXT, is_number, shown
 from cowrie_sessionstats.report.engine import Row
 from cowrie_sessionstats.report.tables import Column, Overview, Report, Table
+from cowrie_sessionstats.summary import printable
 
 _WIDE: Final = 100
-"""Characters of a text in a pipe, where no width is known."""
-_PLAIN: Final = 400
-"""Characters of a line in a pipe: more than any table has."""
+"""Characters of a text in a table of the report."""
+_PLAIN: Final = 20_000
+"""Characters of a line in a pipe, where no width is known: more than any table needs."""
 _ROWS: Final = 40
 """Rows of a table that are shown at most; ``--json`` and ``--csv`` have all."""
 
 
 def write(report: Report, out: IO[str]) -> None:
     """Write all tables to ``out``."""
-    from rich.console import Console  # noqa: PLC0415 - only for people, and slow to load
-    from rich.text import Text  # noqa: PLC0415
-
-    terminal = out.isatty()
-    console = Console(file=out, width=None if terminal else _PLAIN, highlight=False, markup=False)
-    console.print(Text(_heading(report)), soft_wrap=not terminal)
+    console = _console(out)
+    _print(console, _heading(report))
     for table in report.tables:
-        if not table.rows:
-            continue
-        console.print()
-        console.print(Text(table.title, "bold"))
-        note = " ".join(filter(None, (table.note, _left_out(table))))
-        if note:
-            console.print(Text(note, "dim"), soft_wrap=not terminal)
-        write_table(console, table.columns, table.rows[:_ROWS], terminal=terminal)
+        if table.rows:
+            console.print()
+            _write_table(console, table, _ROWS, _WIDE)
 
 
-def write_table(
-    console: object, columns: Sequence[Column], rows: Iterable[Row], *, terminal: bool
-) -> None:
-    """Write one table to a console of rich's."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table as RichTable  # noqa: PLC0415
+def write_result(table: Table, out: IO[str]) -> None:
+    """Write one table to ``out``, with all its rows."""
+    _write_table(_console(out), table, len(table.rows), TEXT)
+
+
+def _console(out: IO[str]) -> Any:
+    from rich.console import Console  # noqa: PLC0415 - only for people, and slow to load
+
+    width = None if out.isatty() else _PLAIN
+    return Console(file=out, width=width, highlight=False, markup=False)
+
+
+def _print(console: Any, text: str, style: str = "") -> None:
     from rich.text import Text  # noqa: PLC0415
 
-    grid = RichTable(
+    console.print(Text(text, style), soft_wrap=not console.is_terminal)
+
+
+def _write_table(console: Any, table: Table, most: int, limit: int) -> None:
+    if table.title:
+        _print(console, printable(table.title, _PLAIN), "bold")
+    note = " ".join(filter(None, (table.note, _left_out(table, most))))
+    if note:
+        _print(console, note, "dim")
+    _write_grid(console, table.columns, table.rows[:most], limit)
+
+
+def _write_grid(console: Any, columns: Sequence[Column], rows: Iterable[Row], limit: int) -> None:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table as Grid  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    terminal = console.is_terminal
+    grid = Grid(
         box=box.SIMPLE_HEAD if terminal else None,
         header_style="bold" if terminal else "",
         pad_edge=False,
@@ -53,20 +70,20 @@ def write_table(
     )
     for column in columns:
         grid.add_column(
-            Text(column.heading),
+            Text(printable(column.heading, _WIDE)),
             justify="right" if is_number(column) else "left",
             no_wrap=not terminal or is_number(column),
             overflow="fold",
         )
     for row in rows:
         grid.add_row(
-            *(Text(shown(row.get(column.key), column, _WIDE)) for column in columns),
+            *(Text(shown(row.get(column.key), column, limit)) for column in columns),
         )
-    console.print(grid)  # type: ignore[attr-defined]
+    console.print(grid)
 
 
-def _left_out(table: Table) -> str:
-    rows = min(len(table.rows), _ROWS)
+def _left_out(table: Table, most: int) -> str:
+    rows = min(len(table.rows), most)
     if table.more or rows < len(table.rows):
         return f"The first {rows}."
     return ""
