@@ -49,8 +49,13 @@ class Said:
 
 def summarize(*arguments: object, stdin: bytes = b"", **options: Any) -> Said:
     """Run ``cowrie-sessionstats summarize`` as a user does."""
+    return tool("summarize", *arguments, stdin=stdin, **options)
+
+
+def tool(*arguments: object, stdin: bytes = b"", **options: Any) -> Said:
+    """Run ``cowrie-sessionstats`` as a user does."""
     done = subprocess.run(
-        [COMMAND, "summarize", *map(str, arguments)],
+        [COMMAND, *map(str, arguments)],
         input=stdin,
         capture_output=True,
         check=False,
