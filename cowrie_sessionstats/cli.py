@@ -373,6 +373,10 @@ def report(  # noqa: PLR0913 - one for each option
     The exit status is 0 if there was something to report on, 1 if not, 2 for wrong usage.
     """
     command = _reports()
+    if html is not None and not html.resolve().parent.is_dir():
+        raise click.BadParameter(
+            f"there is no folder {html.parent}. Make it, or name another", param_hint="--html"
+        )
     choice = command.Choice(count, all_sessions, top, new_days)
     sys.exit(
         command.run(

@@ -147,7 +147,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return msgspec.json.encode([_encodable(text) for text in value]).decode()
+        return msgspec.json.encode([encodable(text) for text in value]).decode()
     return value
 
 
@@ -186,8 +186,7 @@ class Parquet:
         try:
             table = self._arrow.Table.from_pylist(self._rows, schema)
         except UnicodeEncodeError:  # half a surrogate pair is no text to Parquet
-            rows = [{key: _encodable(value) for key, value in row.items()} for row in self._rows]
-            table = self._arrow.Table.from_pylist(rows, schema)
+            table = self._arrow.Table.from_pylist(encodable(self._rows), schema)
         self._writer.write_table(table)
         self._rows = []
 
@@ -217,11 +216,14 @@ def _arrow_schema(arrow: Any) -> Any:
     return arrow.schema(fields)
 
 
-def _encodable(value: Any) -> Any:
+def encodable(value: Any) -> Any:
+    """Return a value with its texts as UTF-8 can have them: half a surrogate pair as its escape."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list):
-        return [_encodable(each) for each in value]
+        return [encodable(each) for each in value]
+    if isinstance(value, dict):
+        return {encodable(key): encodable(each) for key, each in value.items()}
     return value
 
 

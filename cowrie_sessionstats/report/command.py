@@ -18,6 +18,7 @@ from cowrie_sessionstats.replay.command import (
     INTERRUPTED,
     NOTHING,
     WRONG,
+    UsageError,
     failed,
     give_up_stdout,
     say,
@@ -104,12 +105,14 @@ def _sources(source: Source) -> Iterator[Sources]:
             show=show,
         ) as sources,
     ):
-        tell(sources)
+        _tell(sources)
+        sources.check()
         yield sources
 
 
 def _run(request: Request) -> int:
     with _sources(request.source) as sources:
+        _check_output(request.html, sources)
         engine = embedded(sources.connection)
         made = report(engine, rules(), evolve(request.choice, top=request.rows))
         if not made.overview.sessions:
@@ -199,6 +202,17 @@ def _found(session: str, found: Sequence[object]) -> int:
     return NOTHING
 
 
+def _check_output(output: Path | None, sources: Sources) -> None:
+    """Refuse to write over what is read."""
+    if output is not None and output.exists():
+        for file in sources.files:
+            if file.path.samefile(output):
+                raise UsageError(
+                    f"--html {output} is one of the files to read: it would be replaced. "
+                    "Name another"
+                )
+
+
 def _write_files(request: Request, made: Report, engine: Engine) -> list[str]:
     """Write the files that were asked for; return what to say of them."""
     wrote = []
@@ -219,7 +233,7 @@ def _write_files(request: Request, made: Report, engine: Engine) -> list[str]:
     return wrote
 
 
-def tell(sources: Sources) -> None:
+def _tell(sources: Sources) -> None:
     """Say what was wrong with the files, and what was read."""
     for trouble in sources.problems.files:
         say(f"error: {file_trouble(trouble)}")

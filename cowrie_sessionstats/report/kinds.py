@@ -54,9 +54,10 @@ def kind_of(file: LogFile) -> Kind:
             eventid = _decoder.decode(line).eventid
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
-        if eventid != EVENTID:
+        if eventid == EVENTID:
+            found = True
+        elif eventid.startswith("cowrie."):
             return Kind.RAW
-        found = True
     return Kind.LINES if found else Kind.RAW
 
 

@@ -7,6 +7,7 @@ there, it takes a tenth of the room, and half the time that Parquet would.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.files import LogFile, find
+from cowrie_sessionstats.replay.formats import encodable
 from cowrie_sessionstats.replay.problems import NO_OBJECT, NOT_JSON, TOO_LONG, Problems
 from cowrie_sessionstats.replay.reading import LINE_LIMIT
 from cowrie_sessionstats.replay.running import Moving, Running, Totals
@@ -29,7 +31,6 @@ from cowrie_sessionstats.summary import KEYS, Summary
 
 MEMORY: Final = "600MB"
 """What DuckDB may take before it goes to the disk: with what Python needs, less than 1 GB."""
-_SAID: Final = 3  # things wrong with files, where nothing could be read
 NOT_A_SUMMARY: Final = "no summary of a session"
 WRONG_TYPE: Final = "a value of another type than the record's"
 ENDINGS: Final = (".parquet", ".msgpack")
@@ -72,6 +73,11 @@ class Sources:
     superseded: int = 0
     """Records that a later revision, or the same record in another file, stands for."""
 
+    def check(self) -> None:
+        """Raise SourceError if there is not a single session."""
+        if not self.sessions:
+            raise SourceError("nothing to report on: no session was found in what was given")
+
 
 @contextmanager
 def opened(  # noqa: PLR0913 - each says one thing
@@ -86,7 +92,7 @@ def opened(  # noqa: PLR0913 - each says one thing
     """Give the summaries in ``paths``: files and folders of summaries or of raw logs, or both.
 
     Raw logs are summarized first. A session that is there more than once counts once: the record
-    with the highest revision. Raises SourceError if there is none.
+    with the highest revision. Raises SourceError if they cannot be put together.
     """
     with tempfile.TemporaryDirectory(prefix="sessionstats-", dir=folder) as name:
         place = Path(name)
@@ -233,7 +239,7 @@ class _Parts:
         """Put lines of JSON into ``staged``, as DuckDB reads them; where it cannot, say why."""
         try:
             self._read_json(path)
-        except duckdb.Error:
+        except (duckdb.Error, UnicodeError):  # the latter where its message quotes half a letter
             clean = self._new(".jsonl")
             with clean.open("wb") as out:
                 _sort_out(file, out, self.sources.problems)
@@ -249,6 +255,10 @@ class _Parts:
         )
 
 
+_ALWAYS: Final = ("eventid", "session")
+"""Keys without which nothing is a record."""
+
+
 def _quoted(text: str) -> str:
     """Return ``text`` as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
@@ -261,15 +271,15 @@ def _first_line(error: Exception) -> str:
 _record_type: Final[Any] = msgspec.defstruct(
     "_record_type",
     [
-        (key, hint if key in ("eventid", "session") else (hint | None), *default)
+        (key, hint) if key in _ALWAYS else (key, hint | None, None)
         for key, hint in get_type_hints(Summary).items()
         if key in KEYS
-        for default in [() if key in ("eventid", "session") else (None,)]
     ],
     gc=False,
     kw_only=True,
 )
 _decoder: Final = msgspec.json.Decoder(_record_type)
+_encoder: Final = msgspec.json.Encoder()
 
 
 def _sort_out(file: LogFile, out: IO[bytes], problems: Problems) -> None:
@@ -278,34 +288,41 @@ def _sort_out(file: LogFile, out: IO[bytes], problems: Problems) -> None:
     try:
         for line in _lines(file):
             number += 1
-            if len(line) > LINE_LIMIT:
-                problems.line(file.name, number, TOO_LONG)
-                continue
             if not line.strip():
                 continue
-            reason = _wrong(line)
-            if reason is None:
-                out.write(line + b"\n")
-            else:
+            record, reason = _record(line)
+            if record is None:
                 problems.line(file.name, number, reason)
+            else:
+                out.write(_encoder.encode(record) + b"\n")
     except FileError as error:
         problems.file(file.name, str(error))
 
 
-def _wrong(line: bytes) -> str | None:
-    """Return why a line is no record; None if it is one."""
+def _record(line: bytes) -> tuple[Any, str]:
+    """Return the record on a line; None and the reason if there is none."""
+    if len(line) > LINE_LIMIT:
+        return None, TOO_LONG
     try:
-        _decoder.decode(line)
-    except msgspec.ValidationError:
-        pass
+        return _decoder.decode(line), ""
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return NOT_JSON
-    else:
-        return None
-    known = msgspec.json.decode(line)
+        return _mended(line)
+
+
+def _mended(line: bytes) -> tuple[Any, str]:
+    """Return the record on a line that has half a surrogate pair, which no UTF-8 can have."""
+    try:
+        known = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, NOT_JSON
     if not isinstance(known, dict):
-        return NO_OBJECT
-    return WRONG_TYPE if known.get("eventid") == EVENTID else NOT_A_SUMMARY
+        return None, NO_OBJECT
+    if known.get("eventid") != EVENTID:
+        return None, NOT_A_SUMMARY
+    try:
+        return msgspec.convert(encodable(known), _record_type), ""
+    except msgspec.ValidationError:
+        return None, WRONG_TYPE
 
 
 def _lines(file: LogFile) -> Iterator[bytes]:
@@ -339,9 +356,6 @@ def _make_view(sources: Sources, parts: list[Path], *, unique: bool) -> None:
                 rows = distinct
     except duckdb.Error as error:
         raise SourceError(f"the summaries cannot be read: {_first_line(error)}") from None
-    if not rows:
-        said = "; ".join(sources.problems.files[:_SAID]) or "no session was found in what was given"
-        raise SourceError(f"nothing to report on: {said}")
     sources.sessions = rows
 
 
