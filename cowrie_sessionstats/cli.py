@@ -313,7 +313,9 @@ def processors() -> int:
 )
 @click.option("--all-sessions", is_flag=True, help="Also sessions that never logged in.")
 @click.option(
-    "--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows of a table."
+    "--top",
+    type=click.IntRange(1, 1000),
+    help="Rows of a table. [default: 10; in files and JSON 100, but for figure 4]",
 )
 @click.option(
     "--new-days",
@@ -355,7 +357,7 @@ def report(  # noqa: PLR0913 - one for each option
     *,
     count: Literal["events", "inputs"],
     all_sessions: bool,
-    top: int,
+    top: int | None,
     new_days: int,
     as_json: bool,
     csv_folder: Path | None,
@@ -377,7 +379,8 @@ def report(  # noqa: PLR0913 - one for each option
         raise click.BadParameter(
             f"there is no folder {html.parent}. Make it, or name another", param_hint="--html"
         )
-    choice = command.Choice(count, all_sessions, top, new_days)
+    to_files = as_json or csv_folder is not None or html is not None
+    choice = command.choice(count, top, new_days, all_sessions=all_sessions, to_files=to_files)
     sys.exit(
         command.run(
             command.Request(

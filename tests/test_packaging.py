@@ -37,6 +37,8 @@ def test_the_wheel_carries_the_file_that_cowrie_looks_for(wheel: Path) -> None:
     assert "cowrie_sessionstats/py.typed" in names
     assert "cowrie_sessionstats/summary.schema.json" in names
     assert "cowrie_sessionstats/commands/vocabulary.toml" in names
+    for name in ("interest.toml", "page.css", "page.html.jinja", "page.js"):
+        assert f"cowrie_sessionstats/report/{name}" in names
     assert not [
         n for n in names if n.startswith("cowrie/") and n != "cowrie/output/sessionstats.py"
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import duckdb
-from attrs import evolve, frozen
+from attrs import frozen
 
 from cowrie_sessionstats.replay.command import (
     DONE,
@@ -30,12 +30,13 @@ from cowrie_sessionstats.replay.progress import file_trouble, last_line, progres
 from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.report import files, terminal
 from cowrie_sessionstats.report.engine import Engine, embedded
+from cowrie_sessionstats.report.figures import Count
 from cowrie_sessionstats.report.interest import rules
 from cowrie_sessionstats.report.query import ask, records_of
 from cowrie_sessionstats.report.query import show as show_record
 from cowrie_sessionstats.report.query import similar as kin
 from cowrie_sessionstats.report.sources import SourceError, Sources, opened
-from cowrie_sessionstats.report.tables import PAGE_ROWS, Choice, Report, report
+from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report, report
 from cowrie_sessionstats.summary import printable
 
 Form: TypeAlias = Literal["table", "json", "csv"]
@@ -64,10 +65,13 @@ class Request:
     html: Path | None = None
     plots: Path | None = None
 
-    @property
-    def rows(self) -> int:
-        """Rows of a table that are computed: a page has more."""
-        return self.choice.top if self.html is None else max(PAGE_ROWS, self.choice.top)
+
+def choice(
+    count: Count, top: int | None, new_days: int, *, all_sessions: bool, to_files: bool
+) -> Choice:
+    """Return what was chosen; where no number of rows was, files have more than a terminal."""
+    usual = TOP_OF_FILES if to_files else TOP
+    return Choice(count, all_sessions, top or usual, top or TOP, new_days)
 
 
 def run(request: Request) -> int:
@@ -114,12 +118,11 @@ def _run(request: Request) -> int:
     with _sources(request.source) as sources:
         _check_output(request.html, sources)
         engine = embedded(sources.connection)
-        made = report(engine, rules(), evolve(request.choice, top=request.rows))
+        made = report(engine, rules(), request.choice)
         if not made.overview.sessions:
             say("error: no session logged in; --all-sessions reports on those that did not")
             return NOTHING
         wrote = _write_files(request, made, engine)
-        made = made.cut(request.choice.top)
         if request.json:
             terminal.stdout().write(files.as_json(made) + "\n")
         elif not wrote:
@@ -217,7 +220,7 @@ def _write_files(request: Request, made: Report, engine: Engine) -> list[str]:
     """Write the files that were asked for; return what to say of them."""
     wrote = []
     if request.csv is not None:
-        paths = files.write_csv(made.cut(request.choice.top), request.csv)
+        paths = files.write_csv(made, request.csv)
         wrote.append(f"{request.csv} ({len(paths)} files)")
     if request.plots is not None:
         from cowrie_sessionstats.report import plots  # noqa: PLC0415 - slow to load

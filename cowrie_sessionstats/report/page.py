@@ -57,7 +57,7 @@ def write(report: Report, records: Iterable[Row], out: IO[bytes]) -> None:
             "note": table.note,
             "more": table.more,
             "plot": table.name in charts,
-            "columns": [_heading(column) for column in table.columns if column.key != "example"],
+            "columns": [_heading(column) for column in _columns(table)],
             "rows": [_row(table, row, shown_records) for row in table.rows],
         }
         for table in report.tables
@@ -124,6 +124,11 @@ def _json(known: Mapping[str, Any]) -> Markup:
     return Markup(text)  # noqa: S704 - escaped in the line before
 
 
+def _columns(table: Table) -> list[Column]:
+    """Return the columns without those whose button stands at the head of the row."""
+    return [column for column in table.columns if column.key not in ("example", "session")]
+
+
 def _heading(column: Column) -> dict[str, Any]:
     return {"text": column.heading, "kind": _class(column)}
 
@@ -143,9 +148,7 @@ _LONG: Final = ("last", "last_command", "last_template", "template", "varies", "
 
 def _row(table: Table, row: Row, records: Mapping[str, Any]) -> dict[str, Any]:
     cells = []
-    for column in table.columns:
-        if column.key == "example":
-            continue
+    for column in _columns(table):
         value = row.get(column.key)
         cells.append(
             {

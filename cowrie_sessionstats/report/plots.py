@@ -141,6 +141,7 @@ def _numbered(rows: Iterable[Row], key: str) -> list[Row]:
 _FIT: Final = alt.AutoSizeParams(type="fit-x", contains="padding")
 _SESSIONS: Final = alt.Tooltip("sessions:Q", format=",", title="sessions")
 _SYMLOG: Final = alt.Scale(type="symlog")
+_DECADES: Final = alt.Axis(values=[0, *(10**power for power in range(8))], format="~s")
 
 
 def _figure2(report: Report) -> Plot | None:
@@ -158,7 +159,7 @@ def _figure2(report: Report) -> Plot | None:
         .mark_bar()
         .encode(
             x=alt.X("label:N", sort=alt.SortField("order"), title="commands a session"),
-            y=alt.Y("sessions:Q", scale=_SYMLOG, title="sessions (logarithmic)"),
+            y=alt.Y("sessions:Q", scale=_SYMLOG, axis=_DECADES, title="sessions (logarithmic)"),
             tooltip=[alt.Tooltip("label:N", title="commands"), _SESSIONS],
         )
     )
@@ -187,7 +188,7 @@ def _figure6(report: Report) -> Plot | None:
     rows = [row for row in table.rows[:POINTS] if row["mean"] is not None]
     if not rows:
         return None
-    x = alt.X("commands:Q", scale=_SYMLOG, title="commands a session (logarithmic)")
+    x = alt.X("commands:Q", scale=_SYMLOG, axis=_DECADES, title="commands a session (logarithmic)")
     base = _chart(rows).encode(
         x=x,
         tooltip=[
@@ -199,7 +200,7 @@ def _figure6(report: Report) -> Plot | None:
             alt.Tooltip("rate:Q", format=",.2f", title="commands a second"),
         ],
     )
-    seconds = alt.Y("min:Q", scale=_SYMLOG, title="seconds (logarithmic)")
+    seconds = alt.Y("min:Q", scale=_SYMLOG, axis=_DECADES, title="seconds (logarithmic)")
     spread = base.mark_rule(opacity=0.4).encode(y=seconds, y2="max:Q")
     mean = base.mark_circle(opacity=0.85).encode(
         y="mean:Q",
@@ -258,7 +259,7 @@ def _leaving(report: Report) -> Plot | None:
             alt.Tooltip("times:Q", format=",.2f"),
         ],
     )
-    x = alt.X("expected:Q", scale=_SYMLOG, title="sessions (logarithmic)")
+    x = alt.X("expected:Q", scale=_SYMLOG, axis=_DECADES, title="sessions (logarithmic)")
     rule = base.mark_rule(opacity=0.5).encode(x=x, x2="ended:Q")
     both = (
         base.transform_fold(["expected", "ended"], as_=["which", "sessions"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from ibis import Table as Expression
 from ibis import desc
 
@@ -21,8 +21,8 @@ Kind: TypeAlias = Literal["text", "int", "seconds", "percent", "rate", "time", "
 
 TOP: Final = 10
 """Rows of a table unless more are asked for: as many as the study shows."""
-PAGE_ROWS: Final = 100
-"""Rows of a table of the page: enough to sort and to filter."""
+TOP_OF_FILES: Final = 100
+"""The same for the page, JSON and CSV: enough to sort and to filter."""
 NEW_DAYS: Final = 7
 """Days before the last session within which a script counts as new: what came since last week."""
 CHARTED: Final = 6
@@ -42,6 +42,9 @@ class Choice:
     count: Count = "events"
     all_sessions: bool = False
     top: int = TOP
+    """Rows of a table that has no end of its own."""
+    frequent: int = TOP
+    """Rows of figure 4, whose other rows figure 6 has."""
     new_days: int = NEW_DAYS
 
     def said(self) -> str:
@@ -74,14 +77,6 @@ class Table:
     rows: list[Row]
     more: bool = False
     """Whether there are rows besides."""
-    whole: bool = False
-    """Whether all rows belong to it, however many are asked for."""
-
-    def cut(self, top: int) -> Table:
-        """Return the table with ``top`` rows at most, unless it is a whole."""
-        if self.whole or len(self.rows) <= top:
-            return self
-        return evolve(self, rows=self.rows[:top], more=True)
 
 
 @frozen
@@ -109,10 +104,6 @@ class Report:
     span: str = "day"
     """What the plots over time go by: ``hour``, ``day`` or ``month``."""
 
-    def cut(self, top: int) -> Report:
-        """Return the report with no more rows in its tables than were asked for."""
-        return evolve(self, tables=[table.cut(top) for table in self.tables])
-
     def table(self, name: str) -> Table:
         """Return the table of that name."""
         return next(table for table in self.tables if table.name == name)
@@ -135,7 +126,7 @@ def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
         overview,
         [
             _figure2(counts),
-            _figure4(counts, choice.top),
+            _figure4(counts, choice.frequent),
             _figure5(ask, scripts),
             _figure6(counts),
             _figure7(ask, chosen),
@@ -263,7 +254,6 @@ def _figure2(counts: Sequence[Row]) -> Table:
         f"Up to {SINGLES} every number for itself, then twice as many with every row.",
         (Column("from", "from"), Column("to", "to"), _SESSIONS, _EXAMPLE),
         rows,
-        whole=True,
     )
 
 
@@ -340,7 +330,6 @@ def _figure6(counts: Sequence[Row]) -> Table:
             _EXAMPLE,
         ),
         _rounded(several),
-        whole=True,
     )
 
 
@@ -450,7 +439,6 @@ def _endings(ask: _Ask, chosen: Expression) -> Table:
             _EXAMPLE,
         ),
         _rounded(ask.all(figures.endings(chosen))),
-        whole=True,
     )
 
 
@@ -467,7 +455,6 @@ def _over_time(ask: _Ask, chosen: Expression, digits: int, span: str) -> Table:
             _EXAMPLE,
         ),
         ask.all(figures.over_time(chosen, digits)),
-        whole=True,
     )
 
 

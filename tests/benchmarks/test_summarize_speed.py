@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 import pytest
-from attrs import frozen
+from costs import Cost, cost
 from logs import COMMAND
 
 SIZES = (12_066, 120_656, 500_000)
@@ -77,52 +75,6 @@ DUCKDB = """
 import duckdb, sys
 print(len(duckdb.connect(config={"threads": 2}).execute(sys.argv[1]).fetchall()))
 """
-
-
-@frozen
-class Cost:
-    """What a command took."""
-
-    seconds: float
-    megabytes: float
-    """Of all its processes together, what they share counted once; the peak."""
-
-
-def cost(*command: object) -> Cost:
-    """Run a command to its end."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, sum(map(proportional, family(process.pid))))
-        time.sleep(0.05)
-    seconds = time.perf_counter() - begun
-    assert process.returncode == 0
-    return Cost(seconds, peak)
-
-
-def family(process: int) -> Iterator[int]:
-    """Yield a process and all its children."""
-    yield process
-    try:
-        for thread in Path(f"/proc/{process}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                yield from family(int(child))
-    except OSError:
-        return
-
-
-def proportional(process: int) -> float:
-    """Return a process's share of the memory, in megabytes."""
-    try:
-        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-    except OSError:
-        return 0.0
-    return next(
-        (int(line.split()[1]) / 1024 for line in rollup.splitlines() if line.startswith("Pss:")), 0
-    )
 
 
 def corpus(shared: Path, folder: Path, sessions: int) -> Path:
