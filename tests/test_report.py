@@ -135,7 +135,7 @@ def test_figure_5_finds_one_script_where_exact_hashes_find_none(
     first = study["figure5"][0]
     assert first["sessions"] == of > 4000
     assert first["hashes"] == of
-    assert any(text.startswith("<secret>") for text in first["varies"])
+    assert first["varies"][0].startswith("<secret> in ")
     ends = {row["fingerprint"] for row in study["figure5"]}
     assert len(ends) == len(study["figure5"])
 
@@ -150,6 +150,8 @@ def test_payloads_built_chunk_by_chunk_are_one_script(
         if known["attack"] == "chunk-exit" and known["commands"] > 1
     ]
     row = next(row for row in study["chunks"] if row["last_template"] == "rm .s; exit")
+    assert len(study["chunks"]) == 1  # repeats without pieces, such as kill's, are none
+    assert row["builds"] == ["echo -ne '<bytes>' >> <name1>"]
     assert row["sessions"] == len(built)
     assert (row["commands_min"], row["commands_max"]) == (min(built), max(built))
 
@@ -202,21 +204,44 @@ def test_real_logs_as_an_independent_count_has_them(shared: Path) -> None:
 
 
 def test_where_sessions_leave_their_script(tmp_path: Path) -> None:
-    """Of 40 sessions 30 end with `id`, at a place where 30 of 40 end whatever they ran."""
+    """Against what others do at the same place, and not against itself."""
     records = [
         *(summary(f"a{n:02}", "uname -a", "id", quiet_before_close=2.0) for n in range(30)),
-        *(summary(f"b{n:02}", "uname -a", "w", "id") for n in range(10)),
+        *(summary(f"b{n:02}", "uname -a", "id", "w") for n in range(10)),
+        *(summary(f"c{n:02}", "uname -a", "nproc") for n in range(5)),
+        *(summary(f"d{n:02}", "uname -a", "nproc", "w") for n in range(20)),
     ]
     made = figures(write_records(tmp_path / "s.jsonl", records))
     rows = {row["template"]: row for row in made["leaving"]}
-    # At the second command 30 of 40 end, at the third 10 of 10.
-    assert list(rows) == ["id"]
+    # At the second command 5 of the 25 sessions end that do not run `id` there, and 30 of the 40
+    # that do not run `nproc`. At the third nothing but `w` is run. `id` comes first: it is where
+    # sessions leave, where `w` is where they all end.
+    assert list(rows) == ["id", "w", "nproc"]
     row = rows["id"]
-    assert (row["seen"], row["ended"], row["share"]) == (40, 40, 100.0)
-    assert row["expected"] == 30 * 0.75 + 10 * 1.0
-    assert row["times"] == round(40 / 32.5, 2)
+    assert (row["seen"], row["ended"], row["share"]) == (40, 30, 75.0)
+    assert row["expected"] == 40 * 5 / 25
+    assert row["times"] == round(30 / 8, 2)
     assert row["quiet"] == 2.0
     assert row["scripts"] == 2
+    assert (rows["nproc"]["expected"], rows["nproc"]["ended"]) == (25 * 30 / 40, 5)
+    assert rows["w"]["times"] is None
+    assert rows["w"]["share"] == 100.0
+
+
+def test_a_script_longer_than_a_record_lists_is_left_at_its_own_end(tmp_path: Path) -> None:
+    """The last template counts where it was, the 40th, not where the list was cut."""
+    lines = [["uname -a", "id"][n % 2] for n in range(39)]
+    records = [
+        *(summary(f"a{n:02}", *lines, "w") for n in range(20)),
+        *(summary(f"b{n:02}", *lines, "nproc") for n in range(20)),
+    ]
+    assert {len(each["templates"]) for each in records} == {32}
+    rows = {
+        row["template"]: row
+        for row in figures(write_records(tmp_path / "s.jsonl", records))["leaving"]
+    }
+    assert list(rows) == ["nproc", "w"]
+    assert (rows["w"]["seen"], rows["w"]["ended"], rows["w"]["expected"]) == (20, 20, 20.0)
 
 
 def test_the_tree_of_whole_scripts(tmp_path: Path) -> None:
@@ -247,17 +272,29 @@ def test_how_sessions_end(tmp_path: Path) -> None:
         summary("f", logged_in=False),
         summary("g", "id", partial="evicted"),
         summary("h", "id", quiet_before_close=None),
+        summary("i", "rm .s; exit 0"),
+        summary("j", forwards=3),
+        summary("k", uploads=1),
+        summary("l", "id", logged_in=False),
+        summary("m", "id", partial="joined_late"),
+        summary("n", "id", partial="open"),
+        summary("o", "echo exit"),
     ]
     made = figures("--all-sessions", write_records(tmp_path / "s.jsonl", records))
-    assert {row["ending"]: row["example"] for row in made["endings"]} == {
-        "exit or logout": "a",
-        "closed within a second of the last command": "b",
-        "closed later, before a timeout": "c",
-        "after a long silence, as at a timeout": "d",
-        "logged in, no command line": "e",
-        "never logged in": "f",
-        "evicted": "g",
-        "time of the last command unknown": "h",
+    assert {row["ending"]: (row["example"], row["sessions"]) for row in made["endings"]} == {
+        "exit or logout": ("a", 2),
+        "closed within a second of the last command": ("b", 2),
+        "closed later, before a timeout": ("c", 1),
+        "after a long silence, as at a timeout": ("d", 1),
+        "logged in, no command line": ("e", 1),
+        "never logged in": ("f", 1),
+        "not seen: too many sessions were open (evicted)": ("g", 1),
+        "time of the last command unknown": ("h", 1),
+        "no command line: connections through it": ("j", 1),
+        "no command line: files sent": ("k", 1),
+        "no login seen, yet commands": ("l", 1),
+        "seen, but not the beginning (joined_late)": ("m", 1),
+        "not seen: still open at the end of the log": ("n", 1),
     }
 
 
@@ -286,6 +323,7 @@ def test_what_is_worth_a_look_and_why(tmp_path: Path) -> None:
         "terminal": "80x24",
         "command_rate_active": 1.0,
     }
+    burst: Record = {"gap_median": 0.1, "gap_cv": 1.379, "command_rate_active": 4 / 12.2}
     file = "ab" * 32
     records = [
         *usual,
@@ -296,15 +334,44 @@ def test_what_is_worth_a_look_and_why(tmp_path: Path) -> None:
         summary("typed", *["uname -a"] * 5, **paced),
         summary("sent", "uname -a", "id", uploads=1, files=[file]),
         summary("again", "uname -a", "id", at=5.0, downloads=1, files=[file]),
+        # The same name at another sensor, which had the file after the first.
+        summary("sent", "uname -a", "id", at=5.0, sensor="b", uploads=1, files=[file]),
+        # Not logged in, and so not in the report; the file that it brought is not new for others.
+        summary("old", logged_in=False, at=-99.0, downloads=1, files=["cd" * 32]),
+        summary("late", "uname -a", "id", downloads=1, files=["cd" * 32]),
+        # Two gaps of 0.1 s and one of 12 s: 5.6 s is their standard deviation.
+        summary(
+            "burst", *["uname -a"] * 4, gap_median=0.1, gap_cv=1.379, command_rate_active=4 / 12.2
+        ),
+        *(summary(f"f{n}", *["uname -a"] * 4) for n in range(9)),
     ]
     made = figures(write_records(tmp_path / "s.jsonl", records))["worth_a_look"]
-    assert {row["session"]: (row["reasons"], row["score"]) for row in made} == {
+    known = {(row["session"], row["sensor"]): (row["reasons"], row["score"]) for row in made}
+    assert known.pop(("sent", "b")) == (["uploads"], 20)
+    assert {session: why for (session, _), why in known.items()} == {
+        "burst": (["long_pauses"], 15),
         "sent": (["uploads", "new_files"], 45),
         "rare": (["rare_script"], 30),
         "typed": (["as_if_typed"], 30),
         "pause": (["long_pauses"], 15),
         "count": (["unusual_count"], 10),
     }
+
+
+def test_the_same_bytes_whatever_the_number_of_jobs(tmp_path: Path, shared: Path) -> None:
+    """Ties, sums and sources in any order."""
+    records = [
+        summary(
+            f"{n % 7}", "id", sensor=f"s{n % 5}", at=float(n % 3), duration=n / 7, protocol=kind
+        )
+        for n, kind in enumerate(["ssh", "telnet", None] * 100)
+    ]
+    path = write_records(tmp_path / "s.jsonl", records)
+    for sources in ([path], [shared / "data/real", path]):
+        said = {
+            tool("report", "--json", "--top", 5, "--jobs", jobs, *sources).out for jobs in (1, 2, 3)
+        }
+        assert len(said) == 1
 
 
 def test_clients_by_script_sensors_and_time(tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ def test_a_session_counts_once(tmp_path: Path) -> None:
     assert "5 records that others repeat or replace are left out" in said.err
 
 
+def test_sessions_of_one_name_are_two(tmp_path: Path) -> None:
+    """At two sensors, or at one at two times."""
+    records = [summary("a", "id"), summary("a", "id", sensor="b"), summary("a", "id", at=9.0)]
+    path = write_records(tmp_path / "s.jsonl", records * 2)
+    assert sessions_in(path) == 3
+    assert len(tool("show", "a", "--json", path).records) == 3
+
+
 def test_the_last_revision_of_a_record_counts(tmp_path: Path) -> None:
     """As the plugin's own log has them."""
     records = [
@@ -271,6 +279,13 @@ def test_sql_show_and_similar(tmp_path: Path) -> None:
         ("the same programs", 1, 1),
         ("a shared beginning", 1, 1),
     ]
+    foreign = write_records(tmp_path / "f.jsonl", [records[0] | {"fingerprint": "csf1_x_y"}])
+    assert sessions_in(foreign) == 1
+    assert tool("similar", "a", foreign).status == 0
+    other = summary("f", "id", "uname -a", sensor="b", at=1.0)
+    path = write_records(tmp_path / "s.jsonl", [*records[:-1], other])
+    assert b"Like session f of 2026-03-18T10:00:01.000000Z, b" in tool("similar", "f", path).out
+    path = write_records(tmp_path / "s.jsonl", records)
     for arguments in (("show", "nobody"), ("similar", "nobody"), ("similar", "f")):
         said = tool(*arguments, path)
         assert said.status == 1

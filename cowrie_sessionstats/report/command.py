@@ -126,7 +126,7 @@ def _run(request: Request) -> int:
         if request.json:
             terminal.stdout().write(files.as_json(made) + "\n")
         elif not wrote:
-            terminal.write(made, terminal.stdout())
+            terminal.write(made, terminal.stdout(), request.choice.top)
         sys.stdout.flush()
         for what in wrote:
             say(f"written: {file_trouble(what)}")
@@ -182,11 +182,12 @@ def similar(source: Source, session: str, form: Form, top: int) -> int:
         with _sources(source) as sources:
             out = terminal.stdout()
             engine = embedded(sources.connection)
-            found = records_of(engine, session)
+            known = records_of(engine, session)
+            found = [record for record in known if record["fingerprint"] is not None]
+            if known and not found:
+                say(f"error: session {printable(session, 100)} ran no command: nothing is like it")
+                return NOTHING
             for record in found:
-                if record["fingerprint"] is None:
-                    say(f"session {printable(session, 100)} ran no command: nothing is like it")
-                    return NOTHING
                 table = kin(engine, record, top)
                 if form == "json":
                     out.writelines(json.dumps(row) + "\n" for row in table.rows)

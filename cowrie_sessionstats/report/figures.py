@@ -26,15 +26,22 @@ LEAST: Final = 20
 ``stopped_early``."""
 CHUNKS: Final = 10
 """Repeats in a row from which on a script counts as one that builds something piece by piece."""
+PIECE: Final = r"<bytes>|<base64>|>>"
+"""What the template of a line has that writes a piece of something."""
 KEPT_TEMPLATES: Final = 32
 """Templates of a session that its record lists."""
 HASH_DIGITS: Final = 16
 """Hex digits that tell two exact hashes apart: 64 bits, of which a million have no two alike."""
 AT_ONCE: Final = 1.0
 """Seconds after its last command within which a session that closes was closed at once."""
+EXIT: Final = r"(^|[;&|] *)(exit|logout)( [0-9]+)?$"
+"""A command line's template that ends with leaving."""
 QUIET: Final = 100.0
 """Seconds of silence that point to a timeout: Cowrie's shortest one for idle sessions is 180, and
 DShield's sensors shorten it."""
+
+
+_FALSE: Final = ibis.literal(value=False)
 
 
 def counted(sessions: Table, count: Count = "events", *, all_sessions: bool = False) -> Table:
@@ -65,8 +72,13 @@ def _spread(name: str, of: NumericColumn) -> dict[str, Any]:
         f"{name}_min": of.min(),
         f"{name}_max": of.max(),
         f"{name}_median": of.median(),
-        f"{name}_mean": of.mean(),
+        f"{name}_mean": _mean(of),
     }
+
+
+def _mean(of: Any) -> Any:
+    """Return a mean that is the same in whatever order an engine adds up: of exact decimals."""
+    return of.try_cast("decimal(18, 6)").mean().cast("float64")
 
 
 def by_count(sessions: Table) -> Table:
@@ -78,7 +90,7 @@ def by_count(sessions: Table) -> Table:
         sessions=_.count(),
         min=_.duration.min(),
         max=_.duration.max(),
-        mean=_.duration.mean(),
+        mean=_mean(_.duration),
         example=_.session.min(),
     )
     rows = _shares(rows, _.commands)
@@ -119,8 +131,9 @@ def scripts(sessions: Table) -> Table:
             example=_.session.min(),
         )
     )
-    return _shares(rows, _.fingerprint).mutate(
-        steps=_.fingerprint.split("_")[1].cast("int64"),
+    return rows.mutate(
+        percent=100.0 * _.sessions / _.sessions.sum(),
+        steps=_.fingerprint.split("_")[1].try_cast("int64"),
     )
 
 
@@ -144,13 +157,14 @@ def figure7(sessions: Table) -> Table:
             commands=_.n,
             rate=_.n / _.duration,
         )
-        .order_by(ibis.desc("rate"), "session")
+        .order_by(ibis.desc("rate"), "session", "start", "sensor")
     )
 
 
 def chunks(of: Table) -> Table:
     """Return the scripts that build something piece by piece: many lines, few templates."""
-    return of.filter(_.commands_max - _.steps >= CHUNKS).order_by(
+    pieces = _.templates.join("\n").re_search(PIECE)
+    return of.filter((_.commands_max - _.steps >= CHUNKS) & pieces).order_by(
         ibis.desc("commands_max"), "fingerprint"
     )
 
@@ -186,13 +200,15 @@ def leaving(of: Table, last: Table) -> Table:
 
     - ``seen``: sessions that ran it; ``ended``: those of which it was the last; ``share``: of
       ``seen``, in percent.
-    - ``expected``: ends that its place explains. At the k-th command end h(k) of the sessions that
-      get there (the discrete hazard of a life table, over all scripts); a session that runs the
-      template as its k-th adds h(k).
-    - ``times``: ``ended`` / ``expected``, the standardized ratio of observed to expected ends.
+    - ``expected``: ends that its place explains. Of the sessions that ran another template as their
+      k-th, h(k) ended there (the discrete hazard of a life table, over all scripts, without those
+      that the template is compared with); a session that runs it as its k-th adds h(k).
+    - ``times``: ``ended`` / ``expected``, the ratio of observed to expected ends; null where no
+      other template ends a session at its places.
     - ``quiet``: median seconds between it and the close, where it was last.
 
     Of sessions with more templates than the record lists, those listed and the last one count.
+    First come those that end sessions oftener than expected, but not all that run them.
     """
     listed = of.filter(_.steps > 0).select(
         "fingerprint", "sessions", "steps", "last_template", template=_.templates
@@ -208,27 +224,28 @@ def leaving(of: Table, last: Table) -> Table:
         "fingerprint",
         "sessions",
         template=_.last_template,
-        place=ibis.literal(KEPT_TEMPLATES, "int64"),
+        place=_.steps - 1,
         is_last=ibis.literal(value=True),
     )
     every = steps.union(beyond.select(*steps.columns))
-    hazard = every.group_by("place").aggregate(
-        h=ibis.ifelse(_.is_last, _.sessions, 0).sum() / _.sessions.sum()
+    ends = (
+        of.filter(_.steps > 0).group_by(place=_.steps - 1).aggregate(ends=_.sessions.sum())
+    ).mutate(there=_.ends.sum().over(ibis.cumulative_window(order_by=ibis.desc("place"))))
+    placed = (
+        every.group_by("template", "place")
+        .aggregate(ran=_.sessions.sum(), last=ibis.ifelse(_.is_last, _.sessions, 0).sum())
+        .join(ends, "place")
+        .group_by("template")
+        .aggregate(expected=(_.ran * (_.ends - _.last) / (_.there - _.ran).nullif(0)).sum())
     )
-    once = (
-        every.join(hazard, "place")
-        .group_by("fingerprint", "template")
-        .aggregate(
-            seen=_.sessions.max(),
-            ended=ibis.ifelse(_.is_last, _.sessions, 0).max(),
-            expected=(_.sessions * _.h).sum(),
-        )
-    )
-    rows = once.group_by("template").aggregate(
-        seen=_.seen.sum(),
-        ended=_.ended.sum(),
-        expected=_.expected.sum(),
-        scripts=_.count(),
+    rows = (
+        every.group_by("fingerprint", "template")
+        .aggregate(seen=_.sessions.max(), ended=ibis.ifelse(_.is_last, _.sessions, 0).max())
+        .group_by("template")
+        .aggregate(seen=_.seen.sum(), ended=_.ended.sum(), scripts=_.count())
+        .left_join(placed, "template")
+        .drop("template_right")
+        .mutate(expected=ibis.coalesce(_.expected, 0.0).round(6))
     )
     quiet = last.select("template", "quiet", "example")
     return (
@@ -243,19 +260,29 @@ def leaving(of: Table, last: Table) -> Table:
             "quiet",
             "example",
             share=100.0 * _.ended / _.seen,
-            times=_.ended / _.expected,
+            times=_.ended / _.expected.nullif(0),
         )
-        .order_by(ibis.desc(_.ended - _.expected), "template")
+        .order_by(
+            ibis.desc((_.ended > _.expected) & (_.ended < _.seen)),
+            ibis.desc(_.ended - _.expected),
+            "template",
+        )
     )
 
 
 def endings(sessions: Table) -> Table:
     """Return how sessions end, as far as the record says: in words that say what was seen."""
+    inside = ibis.coalesce(_.logged_in, _FALSE)
     left = ibis.cases(
-        (_.partial.notnull(), _.partial),
-        (_.logged_in.isnull() | ~_.logged_in, "never logged in"),
+        (_.partial == "evicted", "not seen: too many sessions were open (evicted)"),
+        (_.partial == "joined_late", "seen, but not the beginning (joined_late)"),
+        (_.partial.notnull(), "not seen: still open at the end of the log"),
+        (~inside & (_.commands > 0), "no login seen, yet commands"),
+        (~inside, "never logged in"),
+        ((_.commands == 0) & (_.forwards > 0), "no command line: connections through it"),
+        ((_.commands == 0) & (_.uploads + _.downloads > 0), "no command line: files sent"),
         (_.commands == 0, "logged in, no command line"),
-        (_.last_command_template.isin(["exit", "logout"]), "exit or logout"),
+        (_.last_command_template.re_search(EXIT), "exit or logout"),
         (_.quiet_before_close.isnull(), "time of the last command unknown"),
         (_.quiet_before_close < AT_ONCE, "closed within a second of the last command"),
         (_.quiet_before_close < QUIET, "closed later, before a timeout"),
@@ -337,7 +364,7 @@ def clients(sessions: Table) -> Table:
     )
     whole = _.sessions.sum().over(ibis.window(group_by="fingerprint"))
     return rows.mutate(of_script=100.0 * _.sessions / whole).order_by(
-        ibis.desc("sessions"), "fingerprint", "hassh", "client_version"
+        ibis.desc("sessions"), "fingerprint", "hassh", "client_version", "protocol"
     )
 
 
@@ -351,11 +378,12 @@ def new_scripts(of: Table, since: str) -> Table:
 # ---------------------------------------------------------------- what deserves a look
 
 
-def worth_a_look(sessions: Table, of: Table, rules: Rules) -> Table:
+def worth_a_look(sessions: Table, everything: Table, of: Table, rules: Rules) -> Table:
     """Return sessions ranked by how much they deserve a person's time, with a column a reason.
 
-    ``rules`` says what each reason takes and is worth (``interest.toml``); ``score`` is the sum.
-    A session without any reason is left out.
+    ``everything`` is all sessions, also those that the report is not about: what one of them
+    brought is not new. ``rules`` says what each reason takes and is worth (``interest.toml``);
+    ``score`` is the sum. A session without any reason is left out.
     """
     counts = sessions.group_by("n").aggregate(alike=_.count())
     known = of.select("fingerprint", script_sessions="sessions")
@@ -364,15 +392,16 @@ def worth_a_look(sessions: Table, of: Table, rules: Rules) -> Table:
         .left_join(known, "fingerprint")
         .drop("fingerprint_right")
         .left_join(counts, "n")
-        .left_join(_new_files(sessions, rules), "session")
+        .mutate(where=ibis.coalesce(_.sensor, ""))
+        .left_join(_new_files(everything), ["session", "start", "where"])
     )
-    deviation = _.gap_cv * (_.commands - 1) / _.commands / _.command_rate_active
+    deviation = _.gap_cv * _.commands / (_.commands - 1).nullif(0) / _.command_rate_active
     reasons: dict[str, BooleanValue] = {
         "rare_script": _.script_sessions <= rules.rare_script.most,
         "unusual_count": _.alike <= rules.unusual_count.most,
         "long_pauses": (_.gap_median >= rules.long_pauses.least)
         | (deviation >= rules.long_pauses.least),
-        "as_if_typed": _.terminal.notnull()
+        "as_if_typed": (_.terminal.notnull() | (_.protocol == "telnet"))
         & (_.commands >= rules.as_if_typed.commands)
         & (_.gap_median >= rules.as_if_typed.gap_least)
         & (_.gap_median <= rules.as_if_typed.gap_most)
@@ -405,27 +434,26 @@ def worth_a_look(sessions: Table, of: Table, rules: Rules) -> Table:
             "last_command",
             commands=_.n,
         )
-        .order_by(ibis.desc("score"), ibis.desc("start"), "session")
+        .order_by(ibis.desc("score"), ibis.desc("start"), "session", "sensor")
     )
 
 
-_FALSE: Final = ibis.literal(value=False)
 REASONS: Final = (
     "rare_script", "unusual_count", "long_pauses", "as_if_typed", "uploads", "new_files",
 )  # fmt: skip
 
 
-def _new_files(sessions: Table, rules: Rules) -> Table:
-    """Return how many files a session brought that few others did, and none before it."""
+def _new_files(sessions: Table) -> Table:
+    """Return how many files a session brought that none had brought before it."""
     brought = (
         sessions.filter(_.downloads + _.uploads > 0)
-        .select("session", "start", file=_.files)
+        .select("session", "start", where=ibis.coalesce(_.sensor, ""), file=_.files)
         .unnest("file")
     )
-    files = brought.group_by("file").aggregate(first_seen=_.start.min(), spread=_.count())
+    first = brought.group_by("file").aggregate(first_seen=_.start.min())
     return (
-        brought.join(files, "file")
-        .filter((_.start == _.first_seen) & (_.spread <= rules.new_files.most))
-        .group_by("session")
+        brought.join(first, "file")
+        .filter(_.start == _.first_seen)
+        .group_by("session", "start", "where")
         .aggregate(new_files=_.count())
     )

@@ -41,15 +41,6 @@ class Typed:
 
 
 @frozen
-class NewFiles:
-    """Holds from ``least`` files on that at most ``most`` sessions brought."""
-
-    points: int
-    least: int
-    most: int
-
-
-@frozen
 class Rules:
     """What each reason takes and is worth."""
 
@@ -58,7 +49,7 @@ class Rules:
     long_pauses: Enough
     as_if_typed: Typed
     uploads: Enough
-    new_files: NewFiles
+    new_files: Enough
 
 
 def rules() -> Rules:
@@ -71,5 +62,5 @@ def rules() -> Rules:
         long_pauses=Enough(**known["long_pauses"]),
         as_if_typed=Typed(**known["as_if_typed"]),
         uploads=Enough(**known["uploads"]),
-        new_files=NewFiles(**known["new_files"]),
+        new_files=Enough(**known["new_files"]),
     )

@@ -104,13 +104,15 @@
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("button.record");
     if (!opener) return;
-    const record = data.records[opener.dataset.session];
+    const known = data.records[opener.dataset.session];
+    const number = opener.dataset.number;
+    const records = number === undefined ? known : [known[Number(number)]];
     document.getElementById("record-title").textContent = `Session ${opener.dataset.session}`;
     keys.replaceChildren();
-    for (const [key, known] of Object.entries(record)) {
+    for (const [key, value] of records.flatMap((record) => Object.entries(record))) {
       const dt = document.createElement("dt");
       dt.textContent = key;
-      keys.append(dt, described(known));
+      keys.append(dt, described(value));
     }
     dialog.showModal();
   });

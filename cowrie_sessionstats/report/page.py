@@ -49,7 +49,10 @@ def write(report: Report, records: Iterable[Row], out: IO[bytes]) -> None:
     vega = vl_convert.javascript_bundle(_EMBED).replace("</script", "<\\/script")
     made = {plot.name: plot for plot in plots.plots(report, "container")}
     charts = {name: plots.specification(plot) for name, plot in made.items()}
-    shown_records = {row["session"]: _record(row) for row in records}
+    shown_records: dict[str, list[Row]] = {}
+    for row in records:
+        # Two sensors can have had a session of one name, and one sensor after years.
+        shown_records.setdefault(row["session"], []).append(_record(row))
     figures = [
         {
             "name": table.name,
@@ -146,7 +149,7 @@ _IDS: Final = ("fingerprint", "session", "hassh")
 _LONG: Final = ("last", "last_command", "last_template", "template", "varies", "builds", "reasons")
 
 
-def _row(table: Table, row: Row, records: Mapping[str, Any]) -> dict[str, Any]:
+def _row(table: Table, row: Row, records: Mapping[str, list[Row]]) -> dict[str, Any]:
     cells = []
     for column in _columns(table):
         value = row.get(column.key)
@@ -158,7 +161,21 @@ def _row(table: Table, row: Row, records: Mapping[str, Any]) -> dict[str, Any]:
             }
         )
     session = row.get("example") or row.get("session")
-    return {"cells": cells, "session": session if session in records else None}
+    known = records.get(session, []) if session else []
+    mine = [
+        number
+        for number, record in enumerate(known)
+        if "session" in row and all(_readable(row[key]) == record.get(key) for key in _PLACE)
+    ]
+    return {
+        "cells": cells,
+        "session": session if known else None,
+        "number": mine[0] if mine else None,
+    }
+
+
+_PLACE: Final = ("sensor", "start")
+"""What tells records of one session id apart."""
 
 
 def _record(row: Row) -> dict[str, Any]:

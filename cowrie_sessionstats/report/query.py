@@ -147,7 +147,7 @@ def similar(engine: Engine, record: Row, top: int) -> Table:
     )
     return Table(
         "similar",
-        f"Like session {record['session']}",
+        f"Like session {record['session']} of {record['start']}, {record['sensor'] or 'unnamed'}",
         "Shared: so many templates from the beginning on.",
         (
             Column("like", "like it by", "text"),
@@ -176,6 +176,15 @@ def _scripts(sessions: Expression) -> Expression:
     )
 
 
+def _verbs(fingerprint: str) -> str:
+    """Return the part that is the programs; of what is no fingerprint, the whole."""
+    parts = fingerprint.split("_")
+    return parts[2] if len(parts) == _PARTS else fingerprint
+
+
+_PARTS: Final = 4  # csf1_<n>_<verbs>_<templates>
+
+
 def _kin(row: Row, record: Row) -> Row:
     """Return a script with what it has in common with a record."""
     own, other = record["templates"] or [], row.pop("templates") or []
@@ -186,7 +195,7 @@ def _kin(row: Row, record: Row) -> Row:
         shared += 1
     if row["fingerprint"] == record["fingerprint"]:
         like = _SCRIPT
-    elif row["fingerprint"].split("_")[2] == record["fingerprint"].split("_")[2]:
+    elif _verbs(row["fingerprint"]) == _verbs(record["fingerprint"]):
         like = _VERBS
     else:
         like = _BEGINNING if shared else ""

@@ -32,7 +32,8 @@ SINGLES: Final = 32
 _HOURS: Final = timedelta(days=3)
 _DAYS: Final = timedelta(days=400)
 """Time spans up to which plots go by the hour and by the day; over them by the month."""
-_PLACEHOLDER: Final = re.compile(r"<[a-z]+[0-9]*>")
+_PLACEHOLDER: Final = re.compile(r"(?<!\\)<[a-z]+[0-9]*>")
+_PIECE: Final = re.compile(figures.PIECE)
 
 
 @frozen
@@ -139,9 +140,9 @@ def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
             _scripts(ask, common),
             _new_scripts(ask, scripts, _since(overview.end, choice.new_days), choice.new_days),
             _clients(ask, chosen),
-            _worth(ask, chosen, scripts, rules),
+            _worth(ask, chosen, engine.sessions, scripts, rules),
         ],
-        tree(groups),
+        tree(groups, _ran(engine, scripts)),
         {
             "sensors": engine.rows(figures.sensors_over_time(chosen, digits)),
             "scripts": engine.rows(figures.scripts_over_time(chosen, digits, charted)),
@@ -150,8 +151,14 @@ def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
     )
 
 
-_TREE: Final = 2000
-"""Scripts that the tree is made of, the commonest: what it leaves out is too thin to be seen."""
+_TREE: Final = 50_000
+"""Scripts that the tree is made of, the commonest; with more, what the others share is missing in
+its branches, and the room at its right side is theirs. A second's work."""
+
+
+def _ran(engine: Engine, scripts: Expression) -> int:
+    """Return how many sessions have a script."""
+    return int(engine.rows(scripts.aggregate(sessions=scripts.sessions.sum()))[0]["sessions"] or 0)
 
 
 @frozen
@@ -239,15 +246,14 @@ def _figure2(counts: Sequence[Row]) -> Table:
     rows: list[Row] = []
     for low, high in _bins(max((row["commands"] for row in known), default=0)):
         there = [row for row in known if low <= row["commands"] <= high]
-        if there or high <= SINGLES:
-            rows.append(
-                {
-                    "from": low,
-                    "to": high,
-                    "sessions": sum(row["sessions"] for row in there),
-                    "example": there[0]["example"] if there else None,
-                }
-            )
+        rows.append(
+            {
+                "from": low,
+                "to": high,
+                "sessions": sum(row["sessions"] for row in there),
+                "example": there[0]["example"] if there else None,
+            }
+        )
     return Table(
         "figure2",
         "Commands a session",
@@ -280,11 +286,12 @@ def _figure4(counts: Sequence[Row], top: int) -> Table:
 def _figure5(ask: _Ask, scripts: Expression) -> Table:
     rows, more = ask.first(figures.figure5(scripts))
     for row in rows:
-        row["varies"] = _varies(row["templates"] or [])
+        row["varies"] = _varies(row)
     return Table(
         "figure5",
         "Alike, though their exact hashes differ",
-        "Sessions of one fingerprint; what varies is what its templates leave out.",
+        "Sessions of one fingerprint; what can vary is what its templates leave out. Shares are of "
+        "the sessions that ran a command line.",
         (
             _FINGERPRINT,
             _SESSIONS,
@@ -292,7 +299,7 @@ def _figure5(ask: _Ask, scripts: Expression) -> Table:
             Column("hashes", "exact hashes"),
             Column("commands_min", "fewest commands"),
             Column("commands_max", "most commands"),
-            Column("varies", "what varies", "texts"),
+            Column("varies", "what can vary", "texts"),
             Column("last_template", "ends with", "text"),
             _EXAMPLE,
         ),
@@ -301,16 +308,19 @@ def _figure5(ask: _Ask, scripts: Expression) -> Table:
     )
 
 
-def _varies(templates: Sequence[str]) -> list[str]:
-    """Return what stands for the values that are left out, each once, and in how many commands."""
+def _varies(script: Row) -> list[str]:
+    """Return what a script's sessions may differ in: what its templates leave out."""
     found: dict[str, int] = {}
-    for template in templates:
+    for template in script["templates"] or ():
         for placeholder in set(_PLACEHOLDER.findall(template)):
             found[placeholder] = found.get(placeholder, 0) + 1
-    return [
+    said = [
         f"{placeholder} in {count} command{'s' if count > 1 else ''}"
         for placeholder, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
     ]
+    if script["commands_min"] != script["commands_max"]:
+        said.append("how often commands are repeated")
+    return said
 
 
 def _figure6(counts: Sequence[Row]) -> Table:
@@ -355,22 +365,25 @@ def _figure7(ask: _Ask, chosen: Expression) -> Table:
     )
 
 
+_PIECES: Final = 3  # templates of pieces that a row shows
+
+
 def _chunks(ask: _Ask, scripts: Expression) -> Table:
     rows, more = ask.first(figures.chunks(scripts))
     for row in rows:
-        row["builds"] = row["templates"][:3] if row["templates"] else []
+        row["builds"] = [text for text in row["templates"] if _PIECE.search(text)][:_PIECES]
     return Table(
         "chunks",
         "Built piece by piece",
-        f"Scripts that repeat a template at least {figures.CHUNKS} times, such as the pieces of a "
-        "payload: one fingerprint, whatever the number of pieces.",
+        f"Scripts that write pieces of something and repeat templates at least {figures.CHUNKS} "
+        "times: one fingerprint, whatever the number of pieces.",
         (
             _FINGERPRINT,
             _SESSIONS,
             Column("steps", "different steps"),
             Column("commands_min", "fewest commands"),
             Column("commands_max", "most commands"),
-            Column("builds", "begins with", "texts"),
+            Column("builds", "pieces", "texts"),
             Column("last_template", "ends with", "text"),
             _EXAMPLE,
         ),
@@ -408,7 +421,8 @@ def _leaving(ask: _Ask, scripts: Expression, last: Expression) -> Table:
         "leaving",
         "Where sessions leave their script",
         "How often a template was run and how often it was the last; times: how much oftener it "
-        "ends a session than its place in the script explains; quiet: median seconds to the close.",
+        "ends a session than others do at its place in their script (empty: none does); quiet: "
+        "median seconds to the close. Templates that are always the last come behind the others.",
         (
             Column("template", "template", "text"),
             Column("seen", "seen"),
@@ -495,7 +509,14 @@ _SCRIPT: Final = (
 
 def _scripts(ask: _Ask, scripts: Expression) -> Table:
     rows, more = ask.first(scripts)
-    return Table("scripts", "Scripts", "By fingerprint.", _SCRIPT, _rounded(rows), more)
+    return Table(
+        "scripts",
+        "Scripts",
+        "By fingerprint; shares are of the sessions that ran a command line.",
+        _SCRIPT,
+        _rounded(rows),
+        more,
+    )
 
 
 def _new_scripts(ask: _Ask, scripts: Expression, since: str, days: int) -> Table:
@@ -533,8 +554,10 @@ def _clients(ask: _Ask, chosen: Expression) -> Table:
     )
 
 
-def _worth(ask: _Ask, chosen: Expression, scripts: Expression, rules: Rules) -> Table:
-    rows, more = ask.first(figures.worth_a_look(chosen, scripts, rules))
+def _worth(
+    ask: _Ask, chosen: Expression, everything: Expression, scripts: Expression, rules: Rules
+) -> Table:
+    rows, more = ask.first(figures.worth_a_look(chosen, everything, scripts, rules))
     for row in rows:
         row["reasons"] = [name for name in REASONS if row.pop(f"why_{name}")]
     return Table(

@@ -19,14 +19,14 @@ _ROWS: Final = 40
 """Rows of a table that are shown at most; ``--json`` and ``--csv`` have all."""
 
 
-def write(report: Report, out: IO[str]) -> None:
-    """Write all tables to ``out``."""
+def write(report: Report, out: IO[str], top: int) -> None:
+    """Write all tables to ``out``; of those that have more rows, ``top`` or some more."""
     console = _console(out)
     _print(console, _heading(report))
     for table in report.tables:
         if table.rows:
             console.print()
-            _write_table(console, table, _ROWS, _WIDE)
+            _write_table(console, table, max(_ROWS, top), _WIDE)
 
 
 def write_result(table: Table, out: IO[str]) -> None:
@@ -50,10 +50,14 @@ def _print(console: Any, text: str, style: str = "") -> None:
 def _write_table(console: Any, table: Table, most: int, limit: int) -> None:
     if table.title:
         _print(console, printable(table.title, _PLAIN), "bold")
-    note = " ".join(filter(None, (table.note, _left_out(table, most))))
+    newest = table.name == "over_time"
+    note = " ".join(
+        filter(None, (table.note, _left_out(table, most, "last" if newest else "first")))
+    )
     if note:
         _print(console, note, "dim")
-    _write_grid(console, table.columns, table.rows[:most], limit)
+    rows = table.rows[-most:] if newest else table.rows[:most]
+    _write_grid(console, table.columns, rows, limit)
 
 
 def _write_grid(console: Any, columns: Sequence[Column], rows: Iterable[Row], limit: int) -> None:
@@ -82,10 +86,10 @@ def _write_grid(console: Any, columns: Sequence[Column], rows: Iterable[Row], li
     console.print(grid)
 
 
-def _left_out(table: Table, most: int) -> str:
+def _left_out(table: Table, most: int, which: str) -> str:
     rows = min(len(table.rows), most)
     if table.more or rows < len(table.rows):
-        return f"The first {rows}."
+        return f"The {which} {rows}."
     return ""
 
 

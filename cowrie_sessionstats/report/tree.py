@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 THINNEST: Final = 0.002
-"""Share of all sessions below which a branch is not drawn by itself: half a pixel of a page."""
+"""Share of those sessions below which a branch is not drawn by itself: half a pixel of a page."""
 DEEPEST: Final = 32
 """Templates of a session that the record lists, and so the levels that the tree can have."""
 
@@ -28,7 +28,7 @@ class Node:
     ended: int
     """Of which this was the last template."""
     left: float
-    """Where its band begins, and how wide it is: shares of all sessions, 0 to 1."""
+    """Where its band begins, and how wide it is: shares of the sessions with a script, 0 to 1."""
     width: float
     example: str
     """A session that came through."""
@@ -43,18 +43,20 @@ class _Branch:
     below: dict[str, _Branch] = field(factory=dict)
 
 
-def tree(scripts: Iterable[Mapping[str, Any]]) -> list[Node]:
+def tree(scripts: Iterable[Mapping[str, Any]], whole: int) -> list[Node]:
     """Return the tree of ``scripts`` (``templates``, ``sessions``, ``steps``, ``example``).
 
-    Nodes come after their parents, the broadest of a parent first; branches thinner than
-    ``THINNEST`` are left out, and their sessions stay counted in the nodes that they came through.
+    ``whole`` is the number of sessions that have a script, also one that is not given here. Nodes
+    come after their parents, the broadest of a parent first; branches thinner than ``THINNEST`` are
+    left out, and their sessions stay counted in the nodes that they came through.
     """
     root = _Branch("")
     for script in scripts:
         _plant(root, script)
     nodes: list[Node] = []
     if root.sessions:
-        _lay(root, None, 0, 0.0, root.sessions, nodes)
+        root.sessions = whole
+        _lay(root, None, 0, 0.0, whole, nodes)
     return nodes
 
 
