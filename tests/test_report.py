@@ -340,9 +340,7 @@ def test_what_is_worth_a_look_and_why(tmp_path: Path) -> None:
         summary("old", logged_in=False, at=-99.0, downloads=1, files=["cd" * 32]),
         summary("late", "uname -a", "id", downloads=1, files=["cd" * 32]),
         # Two gaps of 0.1 s and one of 12 s: 5.6 s is their standard deviation.
-        summary(
-            "burst", *["uname -a"] * 4, gap_median=0.1, gap_cv=1.379, command_rate_active=4 / 12.2
-        ),
+        summary("burst", *["uname -a"] * 4, **burst),
         *(summary(f"f{n}", *["uname -a"] * 4) for n in range(9)),
     ]
     made = figures(write_records(tmp_path / "s.jsonl", records))["worth_a_look"]
