@@ -23,6 +23,8 @@ from cowrie_sessionstats.summary import KEYS, Summary
 
 ROWS: Final = 10_000
 """Records of a row group of Parquet: some 20 MB in the memory."""
+_BUFFER: Final = 1 << 18
+"""Bytes that are written at once: records are small, and calls of the system are dear."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection")."""
 
@@ -288,7 +290,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     real = path.resolve()  # a link goes on to point where it does
     handle, name = tempfile.mkstemp(".tmp", f".{path.name[:100]}.", real.parent)
     try:
-        with os.fdopen(handle, "wb") as out:
+        with os.fdopen(handle, "wb", _BUFFER) as out:
             yield out
             out.flush()
             os.fchmod(out.fileno(), mode)

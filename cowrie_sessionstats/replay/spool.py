@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import os
 import tempfile
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 RUN: Final = 8 << 20
 """Bytes of records that are sorted in the memory: some 6,000 records."""
 _BUFFER: Final = 1 << 16  # bytes that are read ahead of each run
+_TOGETHER: Final = 1_000  # records that are written by one call of the system, for that is dear
 _LARGE: Final = Path("/var/tmp")  # noqa: S108 - the files made there have no name
 _quoted: Final = json.encoder.encode_basestring_ascii
 
@@ -73,7 +74,8 @@ class Spool:
         self._lines.sort()
         begin = self.out.tell()
         try:
-            self.out.writelines(self._lines)
+            for at in range(0, len(self._lines), _TOGETHER):
+                self.out.write(b"".join(self._lines[at : at + _TOGETHER]))
             self.out.flush()
         except OSError as error:
             raise SpoolError(
@@ -87,16 +89,30 @@ class Spool:
 
 def merged(files: list[IO[bytes]], runs: Iterable[Run]) -> Iterator[bytes]:
     """Yield the lines of all runs in order, each with its newline, without its key."""
-    each = [_lines(files[run.file], run) for run in runs]
-    for entry in heapq.merge(*each):
-        yield entry[entry.index(b"\t") + 1 :]
+    each = [_pieces(files[run.file], run) for run in runs]
+    pieces = [next(run) for run in each]
+    while pieces:
+        # What is not behind the end of any piece; to sort it at once is faster than a heap.
+        until = min(piece[-1] for piece in pieces)
+        entries: list[bytes] = []
+        for number, piece in enumerate(pieces):
+            end = bisect_right(piece, until)
+            entries += piece[:end]
+            pieces[number] = piece[end:] or next(each[number], [])
+        entries.sort()
+        for entry in entries:
+            yield entry[entry.index(b"\t") + 1 :]
+        each = [run for run, piece in zip(each, pieces, strict=True) if piece]
+        pieces = [piece for piece in pieces if piece]
 
 
-def _lines(file: IO[bytes], run: Run) -> Iterator[bytes]:
+def _pieces(file: IO[bytes], run: Run) -> Iterator[list[bytes]]:
+    """Yield the entries of a run, some at a time."""
     at, rest = run.begin, b""
     while at < run.end:
         piece = os.pread(file.fileno(), min(_BUFFER, run.end - at), at)
         at += len(piece)
-        lines = (rest + piece).splitlines(keepends=True)
-        rest = lines.pop() if not lines[-1].endswith(b"\n") else b""
-        yield from lines
+        entries = (rest + piece).splitlines(keepends=True)
+        rest = entries.pop() if not entries[-1].endswith(b"\n") else b""
+        if entries:
+            yield entries
