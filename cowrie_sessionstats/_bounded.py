@@ -90,7 +90,7 @@ class DistinctTexts:
     def extend(self, texts: Sequence[str]) -> None:
         """Count each of ``texts``, as ``add`` does."""
         if not self._sorted and len(self._exact) + len(texts) < DISTINCT_EXACT:
-            self._exact.extend(map(hash, texts))
+            self._exact.fromlist(list(map(hash, texts)))  # faster than extend()
         else:
             for text in texts:
                 self.add(text)
@@ -136,10 +136,10 @@ class Gaps:
                 self._spread(value)
             self._exact = array("d")
 
-    def extend(self, gaps: Sequence[float]) -> None:
+    def extend(self, gaps: list[float]) -> None:
         """Count each of ``gaps``, as ``add`` does."""
         if self._buckets is None and len(self._exact) + len(gaps) <= GAPS_EXACT:
-            self._exact.extend(gaps)
+            self._exact.fromlist(gaps)
         else:
             for gap in gaps:
                 self.add(gap)

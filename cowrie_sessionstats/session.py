@@ -13,6 +13,7 @@ from attrs import define, field
 from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats._bounded import TEXT_LIMIT, DistinctTexts, FirstTexts, Gaps
 from cowrie_sessionstats.commands import Script, Templates
+from cowrie_sessionstats.timestamps import WHOLE
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -38,9 +39,10 @@ class Commands:
     """The last line, cut to ``TEXT_LIMIT`` characters and one that tells it was."""
     first_tick: float | None = field(default=None, init=False)
     last_tick: float | None = field(default=None, init=False)
-    _base: int = field(default=0, init=False)
-    _micros: int = field(default=0, init=False)
-    """The last tick in microseconds after ``_base``, the whole seconds of the first."""
+    _base: float = field(default=0.0, init=False)
+    _micros: float = field(default=0.0, init=False)
+    """The last tick in microseconds after ``_base``, the whole seconds of the first, and after
+    ``timestamps.WHOLE``."""
 
     def add(self, line: str | None, tick: float | None, templates: Templates) -> None:
         """Take one command line."""
@@ -64,32 +66,29 @@ class Commands:
         last = lines[-1]
         self.last = last if len(last) <= TEXT_LIMIT else last[: TEXT_LIMIT + 1]
         if self.first_tick is None:
-            self.first_tick = ticks[0]
-            self._base = int(ticks[0])
-            self._micros = timestamps.micros(ticks[0], self._base)
+            self._time(ticks[0])
             ticks = ticks[1:]
             if not ticks:
-                self.last_tick = self.first_tick
                 return
         self.last_tick = ticks[-1]
-        base = self._base
-        micros = [round((tick - base) * 1_000_000) for tick in ticks]  # timestamps.micros, in place
-        between = list(map(sub, micros, [self._micros, *micros]))
+        base, before = self._base, self._micros
+        micros = [(tick - base) * 1e6 + WHOLE for tick in ticks]
         self._micros = micros[-1]
-        self.gaps.extend([gap / 1_000_000 for gap in between if gap >= 0])
+        between = map(sub, micros, [before, *micros])
+        self.gaps.extend([gap / 1e6 for gap in between if gap >= 0.0])
 
     def _time(self, tick: float) -> None:
         """Take the time of one command line."""
         self.last_tick = tick
         if self.first_tick is None:
             self.first_tick = tick
-            self._base = int(tick)
-            self._micros = timestamps.micros(tick, self._base)
+            self._base = base = float(int(tick))
+            self._micros = (tick - base) * 1e6 + WHOLE
             return
         before = self._micros
-        self._micros = now = round((tick - self._base) * 1_000_000)  # timestamps.micros, in place
+        self._micros = now = (tick - self._base) * 1e6 + WHOLE
         if now >= before:  # a clock that was set back says nothing of the time between
-            self.gaps.add((now - before) / 1_000_000)
+            self.gaps.add((now - before) / 1e6)
 
 
 @define(eq=False, weakref_slot=False)

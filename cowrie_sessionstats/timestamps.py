@@ -21,14 +21,14 @@ _STAMP: Final = re.compile(
 )
 
 
-def micros(tick: float, base: int) -> int:
-    """Return the whole microseconds from ``base``, in whole seconds near it, to a tick.
+WHOLE: Final = float(3 << 51)
+"""Added to a number of microseconds, it leaves the bits no room for a part of one: the sum is
+whole, rounded half to even, and the difference of two such sums is exact.
 
-    Cowrie rounds the time to microseconds when it writes it, half to even; so does this, and
-    exactly, since the difference to a near number has bits to spare: a tick read from ``time``
-    and one from the ``timestamp`` of the same event give the same.
-    """
-    return round((tick - base) * 1_000_000)
+Cowrie rounds the time so when it writes it. A tick less a number near it, in whole seconds, has
+bits to spare, so that one read from ``time`` and one from the ``timestamp`` of the same event give
+the same. (What is 71 years from that number is rounded to two microseconds.)
+"""
 
 
 def between(earlier: float | None, later: float | None) -> float | None:
@@ -38,8 +38,8 @@ def between(earlier: float | None, later: float | None) -> float | None:
     """
     if earlier is None or later is None or later < earlier:
         return None
-    base = int(earlier)  # and ``micros`` of both, in place
-    return (round((later - base) * 1_000_000) - round((earlier - base) * 1_000_000)) / 1_000_000
+    base = float(int(earlier))
+    return (((later - base) * 1e6 + WHOLE) - ((earlier - base) * 1e6 + WHOLE)) / 1e6
 
 
 def parse_timestamp(stamp: Any) -> float | None:
