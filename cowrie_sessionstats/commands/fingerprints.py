@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -26,6 +26,11 @@ ASKED: Final = 3
 """Prompts of a program at most; a here-document can have more lines."""
 KEPT_LINKS: Final = 4096
 """Steps of chains that are remembered, 2 MB: nearly all sessions go the same few ways."""
+KEPT_ROWS: Final = 512
+"""Rows of lines of which the step is remembered, 1 MB as a rule; an attacker can make it 10 MB."""
+ROW: Final = 64
+"""Lines of such a row at most."""
+_ROW_TEXT: Final = 4096  # characters of its templates at most
 KEPT_TEMPLATES: Final = 32
 """Templates of a session that are kept: as many as a list of the record holds."""
 _KEPT: Final = 1024
@@ -59,6 +64,8 @@ class Script:
     """Templates, repeats in a row counted once."""
     templates: list[str] = field(factory=list, init=False)
     """The first ``KEPT_TEMPLATES`` of those, each as ``template`` is."""
+    long: bool = field(default=False, init=False)
+    """Whether a template was longer than that."""
     template: str | None = field(default=None, init=False)
     """The last one, up to 1,024 characters and one that tells there are more."""
     _last: str | bytes = field(default="", init=False)
@@ -72,6 +79,46 @@ class Script:
             plan = self._given_before(line, templates)
         else:
             plan = templates.plan(line)
+        return self._take(plan, templates)
+
+    def extend(self, lines: Sequence[str], templates: Templates) -> None:
+        """Take command lines, as ``add`` does one by one."""
+        plans: Iterable[Plan]
+        if max(map(len, lines)) <= CACHED_LINE:
+            plans = list(map(templates.plan_kept, lines))
+            row = tuple([plan.alone for plan in plans])
+            depends = self._names is not None or self._before is not None
+            if not depends and self._last != "<base64>" and all(row):
+                self._take_row(row, plans)
+                return
+        else:
+            plans = map(templates.plan, lines)  # one after the other: they can be large
+        for line, plan in zip(lines, plans, strict=True):
+            if self._before is not None or self._last == "<base64>":
+                self._take(self._given_before(line, templates), templates)
+            elif plan.alone and not plan.verbs and self._is_strange(plan):
+                self._follow(plan.plain, plan.programs)
+            else:
+                self._take(plan, templates)
+
+    def _take_row(self, row: tuple[int, ...], plans: Iterable[Plan]) -> None:
+        """Take plans that are what they are whatever was before them, as a step that is kept."""
+        way = (self.links, row)
+        step = _rows.get(way)
+        if step is None:
+            step = _step(self.links, self._last, plans)
+            if len(row) <= ROW and sum(map(len, step[1])) <= _ROW_TEXT:
+                if len(_rows) >= KEPT_ROWS:
+                    _rows.clear()
+                _rows[way] = step
+        self.links, shown = step
+        if shown:
+            self._last = self.template = shown[-1]
+            self.count += len(shown)
+            self.templates += shown[: KEPT_TEMPLATES - len(self.templates)]
+
+    def _take(self, plan: Plan, templates: Templates) -> str:
+        """Take what a line is, after what was before it."""
         if plan.constant:
             template, programs = plan.plain, plan.programs
         else:
@@ -83,41 +130,25 @@ class Script:
             known = sha256(_encoded(template)).digest()
             if known != self._last:
                 self._last = known
+                self.long = True
                 self._keep(template[: _KEPT + 1])
                 self.links = next_links(self.links, template, programs)
-        elif template != self._last and template:
+        else:
+            self._follow(template, programs)
+        return template
+
+    def _follow(self, template: str, programs: str) -> None:
+        """Take a template that can be kept itself."""
+        if template != self._last and template:
             self._last = template
             self._keep(template)
             self.links = _kept_links(self.links, template, programs)
-        return template
 
     def _keep(self, template: str) -> None:
         self.template = template
         self.count += 1
         if len(self.templates) < KEPT_TEMPLATES:
             self.templates.append(template)
-
-    def extend(self, lines: Iterable[str], templates: Templates) -> None:
-        """Take command lines, as ``add`` does one by one."""
-        plan_of = templates.plan_kept
-        for line in lines:
-            if self._before is None and self._last != "<base64>" and len(line) <= CACHED_LINE:
-                plan = plan_of(line)
-                # The common case: the way that most sessions go at this line.
-                if plan.constant or (plan.plain_to_strangers and self._is_strange(plan)):
-                    template = plan.plain
-                    if template == self._last:
-                        continue
-                    if template and len(template) <= _KEPT:
-                        links = self.links
-                        if plan.step[0] is not links:
-                            after = _kept_links(links, template, plan.programs)
-                            plan.step = (links, after)
-                        self.links = plan.step[1]
-                        self._last = template
-                        self._keep(template)
-                        continue
-            self.add(line, templates)
 
     def _is_strange(self, plan: Plan) -> bool:
         """Return whether the session has made none of the names in a plan."""
@@ -237,6 +268,22 @@ def next_links(links: bytes, template: str, programs: str) -> bytes:
 
 
 _kept_links: Final = lru_cache(KEPT_LINKS)(next_links)
+
+
+def _step(links: bytes, last: str | bytes, plans: Iterable[Plan]) -> tuple[bytes, list[str]]:
+    """Return the links behind plans that follow one another, and the templates that count."""
+    shown = []
+    for plan in plans:
+        template = plan.plain
+        if template != last and template:
+            last = template
+            shown.append(template)
+            links = _kept_links(links, template, plan.programs)
+    return links, shown
+
+
+_rows: Final[dict[tuple[bytes, tuple[int, ...]], tuple[bytes, list[str]]]] = {}
+"""The steps of rows of plans, by the links before them."""
 
 
 def _encoded(text: str) -> bytes:

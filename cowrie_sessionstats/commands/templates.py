@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Final, TypeAlias
 
 from attrs import define, field
@@ -81,6 +82,9 @@ Replaced: TypeAlias = dict[int, Sequence[Piece] | Callable[[], Sequence[Piece]]]
 """What is shown for some words of a command, by their index; or what tells when it is its turn."""
 
 
+_numbers: Final = count(1)
+
+
 @define
 class Plan:
     """What a line's template is, but for the names that the session has made so far.
@@ -108,21 +112,20 @@ class Plan:
     """If a quoted text is not at its end: the command and the quote that the next line is in."""
     chunk: Plan | None = None
     """What it is if it belongs to an encoded payload, as the line before may tell."""
-    step: tuple[bytes, bytes] = field(default=(b"", b""), init=False, eq=False)
-    """The links of the last chain before and behind the template: most sessions go the same way.
-    """
     strangers: tuple[str, str] = field(default=("", ""), init=False, eq=False)
     """The names of the session that last had none of ``names``: another such session has the same.
     """
     constant: bool = field(init=False)
     """Whether neither the session's names nor the lines around matter."""
-    plain_to_strangers: bool = field(init=False)
-    """Whether only the session's names matter, and only if they are among ``names``."""
+    alone: int = field(init=False, eq=False)
+    """A number that no other plan has, if of what was before only the session's names matter, and
+    nothing behind depends on the line; else 0."""
 
     def __attrs_post_init__(self) -> None:
         says_more = self.binds or self.prompts or self.goes_on or self.chunk
         self.constant = not (self.pieces or says_more)
-        self.plain_to_strangers = not (self.makes or self.verbs or says_more)
+        acts = self.makes or says_more or self.plain == "<base64>" or len(self.plain) > CACHED_LINE
+        self.alone = 0 if acts else next(_numbers)
 
 
 @define(eq=False)
