@@ -64,9 +64,23 @@ keys = st.builds(
     st.sampled_from(['">>.ssh/authorized_keys', "' > x && chmod -R go= ~/.ssh && cd ~", '"', ""]),
 )
 
+decoded = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["echo ", "echo -n ", "sudo echo ", "echo  "]),
+    st.text("ABCabc019+/=- ", min_size=14, max_size=40)
+    | st.from_regex(
+        r"[0-9a-f]{16,40}|[48][0-9A-Za-z]{94}|[0-9]{16,30}|[a-z/]{16,40}", fullmatch=True
+    ),
+    st.sampled_from(["", "=", "==", " x"]),
+    st.sampled_from(["|", " | ", "||", "|&"]),
+    st.tuples(st.sampled_from(["base64 -d", "base64 --decode", "base64 -di", "base64"]), tails).map(
+        "".join
+    ),
+)
+
 
 @everything
-@given(passwords | payloads | applets | kills | keys)
+@given(passwords | payloads | applets | kills | keys | decoded)
 def test_the_line_that_stands_for_another_has_its_plan(line: str) -> None:
     """All of it: template, programs, names, what comes after."""
     assert MAKER._plan(canonical(line)) == MAKER._plan(line)
@@ -79,6 +93,7 @@ def test_the_lines_that_it_is_for() -> None:
         ('echo "root:30JjhcjMlXUn"|chpasswd|bash', 'echo "root:xy9EJDM272VT"|chpasswd|bash'),
         ("echo -ne '\\x7f\\x45\\x4c\\x46' >> .s", "echo -ne '\\x01\\x00\\x02' >> .s"),
         ("cat /proc/mounts; /bin/busybox GGDBS", "cat /proc/mounts; /bin/busybox UZUCW"),
+        ("echo dG91Y2ggL3RtcC94 | base64 -d|sh", "echo aWQ7dW5hbWUgLWE7dw== | base64 -d|sh"),
         ("/bin/busybox kill -9 5673", "/bin/busybox kill -9 1553"),
         ('echo "ssh-rsa AAAAB3NzaC1yc2E+x">>.ssh/k', 'echo "ssh-rsa AAAAC3NzaC1lZDI1/">>.ssh/k'),
     ):

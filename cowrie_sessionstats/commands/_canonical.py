@@ -22,6 +22,10 @@ _PASSWORD: Final = re.compile(
 _KEY: Final = re.compile(
     r"(?<=echo [\"'])(ssh-rsa|ssh-ed25519|ssh-dss) AAAA[A-Za-z0-9+/]{8,}={0,2}(?![A-Za-z0-9+/=])"
 )
+# What echo has base64 decode: no rule looks at more than that it is one word.
+_DECODED: Final = re.compile(
+    r"echo [A-Za-z0-9][A-Za-z0-9+/]{15,}={0,2}(?= ?\| ?base64 (?:-d|--decode)(?=[ |;&]|\Z))"
+)
 _BYTES: Final = re.compile(r"""(['"])(?:\\x[0-9A-Fa-f]{2}){3,}\1""")
 _APPLET: Final = re.compile(
     r"(?:(?<=\A)|(?<=[;&|(])|(?<=[;&|(] ))(?:/bin/)?busybox [A-Z]{4,}(?= ?(?:[;&|)]|\Z))"
@@ -43,7 +47,7 @@ def _other_applet(match: re.Match[str]) -> str:
     return f"{match[0].partition(' ')[0]} AAAAA"
 
 
-def canonical(line: str) -> str:  # noqa: PLR0911  one return for each kind
+def canonical(line: str) -> str:  # noqa: C901, PLR0911  one return for each kind
     """Return a line with the same plan; nearly always the line itself."""
     if line.startswith("echo "):
         match = _PASSWORD.match(line)
@@ -54,6 +58,10 @@ def canonical(line: str) -> str:  # noqa: PLR0911  one return for each kind
             if not more and user:
                 return f"{before}{user}x{behind}{line[match.end() :]}"
             return line
+        if "base64" in line:
+            match = _DECODED.match(line)
+            if match is not None:
+                return f"echo AAAAAAAAAAAAAAAA{line[match.end() :]}"
     if "ssh-" in line and "<" not in line:
         return _KEY.sub(_other_key, line)
     if "\\x" in line:
