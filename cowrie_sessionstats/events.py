@@ -21,6 +21,8 @@ RawEvent: TypeAlias = Mapping[str, Any]
 SessionKey: TypeAlias = tuple[str, str]
 
 SUMMARY_EVENTID: Final = "cowrie.sessionstats.summary"
+CONNECT: Final = "cowrie.session.connect"
+CLOSED: Final = "cowrie.session.closed"
 COMMAND_INPUT: Final = "cowrie.command.input"
 
 FIELDS: Final = (
@@ -282,7 +284,7 @@ def log_endpoints(event: Any) -> Endpoints:
         and ends.dst_ip
         and 0 <= ends.src_port <= _PORT_LIMIT
         and 0 <= ends.dst_port <= _PORT_LIMIT
-        and event.eventid == "cowrie.session.connect"
+        and event.eventid == CONNECT
     ):
         return ends
     return endpoints(event)
@@ -460,8 +462,8 @@ def _tty_log(raw: RawEvent) -> activity.TtyLog:
 
 
 _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
-    "cowrie.session.connect": _connect,
-    "cowrie.session.closed": _closed,
+    CONNECT: _connect,
+    CLOSED: _closed,
     "cowrie.login.success": _login,
     "cowrie.login.failed": _login,
     "cowrie.client.fingerprint": _key_offered,
@@ -480,8 +482,8 @@ _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
     "cowrie.log.closed": _tty_log,
 }
 _LOG_READERS: Final[Mapping[Any, Callable[[Any], activity.Event]]] = {
-    "cowrie.session.connect": _log_connect,
-    "cowrie.session.closed": _log_closed,
+    CONNECT: _log_connect,
+    CLOSED: _log_closed,
     "cowrie.client.version": _log_version,
     "cowrie.client.kex": _log_kex,
     "cowrie.login.success": _log_login,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from operator import sub
@@ -172,6 +172,36 @@ class Session:
         """Take one event of this session into the counters."""
         _COUNTERS[event.__class__](self, event)
 
+    def count_logged(self, logged: Iterator[Any]) -> Any:
+        """Take events of a log up to one that does more than count; return that, or None.
+
+        Command lines are taken together: of all other events that only count, it does not matter
+        between which of them they come.
+        """
+        lines: list[str] = []
+        ticks: list[float] = []
+        stamp, stop = self.last_stamp, None
+        for event in logged:
+            eventid = event.eventid
+            if eventid == _COMMAND:
+                line, tick = event.input, event.time
+                if event.realm is _ABSENT and line.__class__ is str and tick.__class__ is float:
+                    lines.append(line)
+                    ticks.append(tick)
+                    stamp = event.timestamp
+                    continue
+            if eventid in _MORE_THAN_COUNT:
+                stop = event
+                break
+            read = events.read_log(event)
+            if read is not None:
+                _COUNTERS[read.__class__](self, read)
+                stamp = event.timestamp
+        self.last_stamp = stamp
+        if lines:
+            self.count_commands(lines, ticks)
+        return stop
+
     def count_commands(self, lines: Sequence[str], ticks: Sequence[float]) -> None:
         """Take command lines that came one after the other, all with a time."""
         self.command_events += len(lines)
@@ -241,6 +271,12 @@ class Session:
         return None, None
 
 
+_COMMAND: Final = events.COMMAND_INPUT
+_ABSENT: Final = events.ABSENT
+_MORE_THAN_COUNT: Final = frozenset(
+    {events.CONNECT, events.CLOSED, _COMMAND, "cowrie.command.success", "cowrie.session.input"}
+)
+"""Events that begin or end a session, or of which it matters between which lines they come."""
 _EMPTY: Final = (None, None, None, None)
 _SHARED_LENGTH: Final = 128
 _shared: Final = lru_cache(1024)(str)

@@ -27,8 +27,6 @@ RECENT_WEIGHT: Final = 8_192
 """Characters in the lists of a session that is kept for that. A usual one has some hundreds; one
 made to be large must not stay: with this and 4 KiB each, those kept take at most 75 MB."""
 
-_COMMAND: Final = events.COMMAND_INPUT
-_ABSENT: Final = events.ABSENT
 Ends: TypeAlias = Callable[[Any], events.Endpoints]
 
 
@@ -124,30 +122,19 @@ class Sessions:
         """Count events of one session that follow one another, as ``feed`` does one by one.
 
         ``key`` is the session's, ``logged`` are events of a log (``events.LogEvent``), each with
-        its ``time``. Command lines that follow one another are counted together.
+        its ``time``.
         """
         session = self._open.get(key)
-        lines: list[str] = []
-        ticks: list[float] = []
-        begun = session is not None and session.connected
-        for event in logged:
-            if begun and event.eventid == _COMMAND and event.realm is _ABSENT:
-                line, tick = event.input, event.time
-                if line.__class__ is str and tick.__class__ is float:
-                    lines.append(line)
-                    ticks.append(tick)
-                    stamp = event.timestamp
-                    continue
-            if lines and session is not None:
-                session.last_stamp = stamp
-                session.count_commands(lines, ticks)
-                lines, ticks = [], []
+        rest = iter(logged)
+        while True:
+            if session is not None and session.connected:
+                event = session.count_logged(rest)
+            else:
+                event = next(rest, None)
+            if event is None:
+                break
             session = self._feed_logged(key, event, session)
-            begun = session is not None and session.connected
         if session is not None:
-            if lines:
-                session.last_stamp = stamp
-                session.count_commands(lines, ticks)
             self._open.move_to_end(key)
 
     def _feed_logged(
