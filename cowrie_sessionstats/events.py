@@ -59,6 +59,9 @@ FIELDS: Final = (
 """All that is read of an event: a reader of logs may skip every other field. In about the order in
 which Cowrie writes them, so that a decoder finds the next one where it looks first."""
 
+ENVELOPE: Final = ("session", "sensor", "timestamp", "time")
+"""What is read of every event."""
+
 ID_LIMIT: Final = 256
 """Characters of a session's or sensor's name: Cowrie's have 8 to 12, a host name at most 253."""
 
@@ -481,6 +484,27 @@ _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
     "cowrie.direct-tcpip.request": _forward,
     "cowrie.log.closed": _tty_log,
 }
+READ_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    CONNECT: FIELDS,
+    CLOSED: ("duration", "duration_ms"),
+    "cowrie.login.success": ("username", "password", "fingerprint", "key"),
+    "cowrie.login.failed": ("username", "password", "fingerprint", "key"),
+    "cowrie.client.fingerprint": ("fingerprint",),
+    "cowrie.client.version": ("version",),
+    "cowrie.client.kex": ("hassh",),
+    "cowrie.client.size": ("width", "height"),
+    "cowrie.session.params": ("arch",),
+    COMMAND_INPUT: ("input", "realm"),
+    "cowrie.command.failed": (),
+    "cowrie.command.success": ("realm",),
+    "cowrie.session.input": (),
+    "cowrie.session.file_download": ("url", "shasum"),
+    "cowrie.session.file_download.failed": ("url",),
+    "cowrie.session.file_upload": ("shasum",),
+    "cowrie.direct-tcpip.request": ("dst_ip", "dst_port"),
+    "cowrie.log.closed": ("ttylog",),
+}
+"""What is read of an event, besides ``ENVELOPE``, if the beginning of its session was seen."""
 _LOG_READERS: Final[Mapping[Any, Callable[[Any], activity.Event]]] = {
     CONNECT: _log_connect,
     CLOSED: _log_closed,

@@ -118,11 +118,17 @@ class Sessions:
         if not session.connected:
             session.identify(events.endpoints(raw))
 
-    def feed_session(self, key: events.SessionKey, logged: Sequence[Any]) -> None:
+    def feed_session(
+        self,
+        key: events.SessionKey,
+        logged: Sequence[Any],
+        whole: Callable[[Any], Any] = lambda event: event,
+    ) -> None:
         """Count events of one session that follow one another, as ``feed`` does one by one.
 
         ``key`` is the session's, ``logged`` are events of a log (``events.LogEvent``), each with
-        its ``time``.
+        its ``time``. ``whole`` returns an event with all its fields, which are read where the
+        session's beginning was not seen.
         """
         session = self._open.get(key)
         rest = iter(logged)
@@ -131,6 +137,8 @@ class Sessions:
                 event = session.count_logged(rest)
             else:
                 event = next(rest, None)
+                if event is not None and event.eventid != events.CONNECT:
+                    event = whole(event)
             if event is None:
                 break
             session = self._feed_logged(key, event, session)

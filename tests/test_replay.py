@@ -7,7 +7,7 @@ import logging
 import random
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from test_real_logs import logs
 
 import cowrie_sessionstats
 from cowrie_sessionstats import events, summarize
-from cowrie_sessionstats.replay.decoding import decode_line
+from cowrie_sessionstats.replay.decoding import decode_block, decode_line
 from cowrie_sessionstats.replay.problems import StrictError
+from cowrie_sessionstats.replay.reading import Batch
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.summary import Summary, record
 from cowrie_sessionstats.timestamps import parse_timestamp, parse_timestamps
@@ -152,6 +153,11 @@ IDS = [
     "session.file_download", "session.file_upload", "direct-tcpip.request", "log.closed",
     "reversedns.connect", "unknown",
 ]  # fmt: skip
+LINES = [
+    "id", "uname -a", "passwd", "x\ny", "", "a" * 2000, "lockr", "cd /tmp; > lockr", "./lockr",
+    "echo aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ=", "aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ=", "d29y", "echo 'a",
+]  # fmt: skip
+"""Some matter to those after them."""
 REST = sorted(set(events.FIELDS) - {"eventid", "sensor", "session"})
 
 
@@ -170,7 +176,7 @@ def odd_events(draw: st.DrawFn) -> dict[str, Any]:
         "protocol": "ssh", "uuid": "u", "username": "root", "password": "x",
         "version": "SSH-2.0-Go", "hassh": "ab", "width": 80, "height": 24,
         "arch": "linux", "duration_ms": 1500,
-        "input": draw(st.sampled_from(["id", "uname -a", "passwd", "x\ny", "", "a" * 2000])),
+        "input": draw(st.sampled_from(LINES)),
         "url": "http://x/", "shasum": "ab" * 32, "ttylog": "t",
     }  # fmt: skip
     for name in draw(st.lists(st.sampled_from(REST), max_size=2)):
@@ -180,13 +186,13 @@ def odd_events(draw: st.DrawFn) -> dict[str, Any]:
     return fields
 
 
-def once(raws: list[Any], *, in_bulk: bool) -> list[Summary]:
-    """Return what a table makes of events, one by one or each session's together."""
+def once(raws: list[Any], whole: Callable[[Any], Any] | None = None) -> list[Summary]:
+    """Return what a table makes of events: one by one, or with ``whole`` each session's at once."""
     made: list[Summary] = []
     table = Sessions(made.append, final_only=True)
-    if in_bulk:
+    if whole is not None:
         for name in ("a", "b"):
-            table.feed_session(("s", name), [raw for raw in raws if raw.session == name])
+            table.feed_session(("s", name), [raw for raw in raws if raw.session == name], whole)
     else:
         for raw in raws:
             table.feed(raw)
@@ -195,17 +201,23 @@ def once(raws: list[Any], *, in_bulk: bool) -> list[Summary]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(odd_events(), max_size=25))
+@given(st.lists(odd_events(), min_size=1, max_size=25))
 def test_events_of_a_log_count_as_those_of_cowrie(raws: list[dict[str, Any]]) -> None:
-    """Decoded from a line, and a session's together: the record is that of the live plugin."""
-    logged = []
-    for raw in raws:
-        decoded, reason = decode_line(json.dumps(raw).encode())
-        assert reason is None
-        if decoded is not None:
-            decoded.time = events.tick(decoded)  # as every reader of logs does
-        logged.append(decoded)
-    assert once(logged, in_bulk=True) == once(raws, in_bulk=False)
+    """Decoded line by line or as a block, and a session's together: as in the live plugin."""
+    wanted = once(raws)
+    lines = as_lines(raws)
+    by_line: list[Any] = [decode_line(line)[0] for line in lines.splitlines()]
+    block = decode_block(lines, len(raws), whole=False)  # none if a number has no end
+    for found in (by_line, block or by_line):
+        for each in found:
+            each.time = events.tick(each)  # as every reader of logs does
+        assert once(found, Batch(found, [], [], lines).whole) == wanted
+
+
+def test_every_kind_of_event_says_what_is_read_of_it() -> None:
+    """Who decodes no more than that knows all kinds that are read."""
+    assert events.READ_OF.keys() == events._READERS.keys()
+    assert set().union(*events.READ_OF.values()) == set(events.FIELDS)
 
 
 @given(odd_events())
@@ -228,6 +240,8 @@ stamps: st.SearchStrategy[Any] = st.one_of(
     st.floats(-1e9, 4e9).map(lambda at: event("x", at)["timestamp"] if at > -START else "1"),
     st.from_regex(r"\d{4}-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-5]\d\.\d{6}Z", fullmatch=True),
     st.sampled_from([None, 3, [], "Z" * 27, "2026-W12-3T10:00:00.123456Z", "2026-03-18T10:00:00Z"]),
+    st.sampled_from([r"2026-03-18T10:00:00.\u0031Z", "2026-03-18T10:00:00.123456Z", "", "é" * 27]),
+    st.just('2026-03-18T10:00:00.123456Z","2026-03-18T10:00:00.123456Z'),
     st.text(max_size=30),
 )
 

@@ -88,7 +88,7 @@ class Counting:
             self.sensors.add(key[0])
             table = self._tables[_number(key)]
             if table is not None:
-                table.feed_session(key, logged)
+                table.feed_session(key, logged, batch.whole)
         for table in self._tables:
             if table is not None:
                 table.forget(batch.keys[-1])

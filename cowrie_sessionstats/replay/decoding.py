@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, Union
+
+from attrs import define, field
 
 from cowrie_sessionstats import events
 from cowrie_sessionstats.events import ABSENT
@@ -33,28 +35,78 @@ def _has(event: Any, key: str) -> bool:
 
 
 LogEvent: TypeAlias = Any
-"""One event: an attribute for each of ``events.FIELDS``, ``ABSENT`` where the line has none.
+"""One event: an attribute for each of ``events.FIELDS``, ``ABSENT`` where the line has none; or, of
+events that are decoded in blocks, for what is read of their kind (``events.READ_OF``).
 
 It reads as the dictionary does that Cowrie hands to its outputs (``get``, ``[]``, ``in``), so that
 ``events.read`` takes it. A value can be of any type: what to make of it is said there.
 """
 
+_READS_AS_DICTIONARY: Final = {"get": _get, "__getitem__": _item, "__contains__": _has}
 _Event: Final[Any] = msgspec.defstruct(
     "LogEvent",
     [(name, Any, ABSENT) for name in events.FIELDS],
-    namespace={"get": _get, "__getitem__": _item, "__contains__": _has},
+    namespace=_READS_AS_DICTIONARY,
     gc=False,  # made of JSON, so never part of a cycle
 )
 _decoder: Final = msgspec.json.Decoder(_Event)
+
+
+def _kind(eventid: str) -> Any:
+    """Return the type of events of one kind, with only what is read of them."""
+    names = dict.fromkeys((*events.ENVELOPE, *events.READ_OF.get(eventid, ())))
+    return msgspec.defstruct(
+        "LogEvent",
+        [
+            ("session", str) if name == "session" else (name, Any, ABSENT)
+            for name in names
+            if name != "eventid"
+        ],
+        namespace={**_READS_AS_DICTIONARY, "eventid": eventid},
+        tag=eventid,
+        tag_field="eventid",
+        gc=False,
+    )
+
+
+KINDS: Final = 100
+"""Kinds of events that are known: Cowrie has some 40, and what else a log holds must not fill the
+memory."""
+_REFUSED: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
+
+@define(eq=False)
+class _Kinds:
+    """The kinds of events that have been seen, each decoded to no more than what is read of it."""
+
+    decoder: Any = field(init=False)
+    _types: dict[str, Any] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._types = {eventid: _kind(eventid) for eventid in events.READ_OF}
+        self.decoder = msgspec.json.Decoder(Union[tuple(self._types.values())])  # noqa: UP007
+
+    def learn(self, eventids: set[str]) -> None:
+        """Know these, too, from now on."""
+        short = {eventid for eventid in eventids if len(eventid) <= events.ID_LIMIT}
+        new = sorted(short - self._types.keys())[: KINDS - len(self._types)]
+        if new:
+            self._types.update((eventid, _kind(eventid)) for eventid in new)
+            self.decoder = msgspec.json.Decoder(Union[tuple(self._types.values())])  # noqa: UP007
+
+
+_kinds: Final = _Kinds()
 _ALIKE: Final = 10  # {"eventid"
 _WHITE: Final = b" \t\r\n\0"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-def decode_block(block: bytes, lines: int) -> list[LogEvent] | None:
+def decode_block(block: bytes, lines: int, *, whole: bool) -> list[LogEvent] | None:
     """Return the events of a block of whole lines; None if each line has to be looked at.
 
-    ``lines`` is how many there are, so that the nth event is known to be the nth line.
+    ``lines`` is how many there are, so that the nth event is known to be the nth line. All are
+    Cowrie's, each of a session; but for ``whole`` they hold no more than what is read of their
+    kind.
     """
     # msgspec takes a line with two objects, and one object on two lines, too: where each line
     # begins and ends as one object does, and there are as many objects, neither can be.
@@ -64,11 +116,44 @@ def decode_block(block: bytes, lines: int) -> list[LogEvent] | None:
     alike = block.count(b"}\n%b" % block[:_ALIKE])
     if alike != lines - 1 and block.count(b"}\n{") != lines - 1:
         return None
+    found = (None if whole else _decoded(_kinds.decoder, block)) or _decode_any(block)
+    return found if found is not None and len(found) == lines else None
+
+
+def _decoded(decoder: Any, block: bytes) -> list[LogEvent] | None:
     try:
-        found = _decoder.decode_lines(block)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        found: list[LogEvent] = decoder.decode_lines(block)
+    except _REFUSED:
         return None
-    return found if len(found) == lines else None
+    return found
+
+
+def _decode_any(block: bytes) -> list[LogEvent] | None:
+    """Return the events of a block with all that they have, of whatever kinds they are."""
+    found = _decoded(_decoder, block)
+    if found is None or not {event.session.__class__ for event in found} <= _STR:
+        return None
+    try:
+        eventids = {event.eventid for event in found}
+    except TypeError:  # one is no text
+        return None
+    if not all(map(is_cowries, eventids)):
+        return None
+    _kinds.learn(eventids)
+    return found
+
+
+def is_cowries(eventid: object) -> bool:
+    """Return whether it is the name of a kind of event that Cowrie's are."""
+    return isinstance(eventid, str) and eventid.startswith("cowrie.")
+
+
+def is_whole(event: LogEvent) -> bool:
+    """Return whether an event holds all that its line has."""
+    return event.__class__ is _Event
+
+
+_STR: Final = frozenset({str})
 
 
 def decode_line(line: bytes) -> tuple[LogEvent | None, str | None]:
@@ -83,7 +168,7 @@ def decode_line(line: bytes) -> tuple[LogEvent | None, str | None]:
         return None, problems.NUL_BYTES if b"\0" in line else None
     try:
         return _decoder.decode(text), None
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except _REFUSED:
         pass
     try:
         # A stray byte must not cost the event.

@@ -76,7 +76,7 @@ class _Cursor:
             and len(batch.keys) < EQUAL
         ):
             self.batch = batch = Batch(
-                batch.events + self._next.events,
+                batch.all_whole() + self._next.all_whole(),
                 batch.ticks + self._next.ticks,
                 batch.keys + self._next.keys,
             )
@@ -88,7 +88,8 @@ class _Cursor:
         self.at = end = bisect_right(batch.keys, until, begin)
         if begin == 0 and end == len(batch.keys):
             return batch
-        return Batch(batch.events[begin:end], batch.ticks[begin:end], batch.keys[begin:end])
+        events = list(map(batch.whole, batch.events[begin:end]))
+        return Batch(events, batch.ticks[begin:end], batch.keys[begin:end])
 
 
 def in_order(
@@ -144,7 +145,7 @@ def _merged(cursors: list[_Cursor], until: float, once: _Once) -> Batch:
         batch = cursor.take(until)
         entries += (
             (key, cursor.number, event, tick)
-            for event, tick, key in zip(batch.events, batch.ticks, batch.keys, strict=True)
+            for event, tick, key in zip(batch.all_whole(), batch.ticks, batch.keys, strict=True)
         )
     entries.sort(key=_key)
     kept = [entry for entry in entries if once.admits(entry[1], entry[2])]

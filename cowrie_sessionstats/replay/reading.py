@@ -11,7 +11,13 @@ from attrs import define, evolve, field, frozen
 from cowrie_sessionstats import events
 from cowrie_sessionstats.events import ABSENT
 from cowrie_sessionstats.replay import problems
-from cowrie_sessionstats.replay.decoding import LogEvent, decode_block, decode_line
+from cowrie_sessionstats.replay.decoding import (
+    LogEvent,
+    decode_block,
+    decode_line,
+    is_cowries,
+    is_whole,
+)
 from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.streams import Appetite, FileError, chunks
@@ -57,6 +63,25 @@ class Batch:
     """The time of each, seconds since 1970."""
     keys: list[float]
     """The latest time so far at each: never goes back."""
+    block: bytes = b""
+    """Their lines, if they may not be whole."""
+    _lines: dict[int, bytes] | None = field(default=None, init=False)
+
+    def whole(self, event: LogEvent) -> LogEvent:
+        """Return one of the events with all that its line has."""
+        if is_whole(event):
+            return event
+        if self._lines is None:
+            self._lines = dict(zip(map(id, self.events), self.block.split(b"\n"), strict=False))
+        found, _ = decode_line(self._lines[id(event)])
+        if found is None:  # something is wrong with what is not read of it
+            return event
+        found.time = event.time
+        return found
+
+    def all_whole(self) -> list[LogEvent]:
+        """Return all events with all that their lines have."""
+        return list(map(self.whole, self.events))
 
 
 class SeamError(Exception):
@@ -82,16 +107,14 @@ class Reader:
     moved: Callable[[], None] | None = None
     """Called after each piece that was read."""
     appetite: Appetite = field(factory=Appetite)
-    _known: set[str] = field(factory=set, init=False)
-    """Ids of events that are Cowrie's."""
 
     def batches(self, part: Part) -> Iterator[Batch]:
         """Yield the events of ``part``; SeamError if it turns out to be several logs in a row."""
         latest = part.head
         first: LogEvent | None = None
         for number, _, block, lines in self._blocks(part):
-            found = decode_block(block, lines)
-            if found is None or not self._all_cowries(found):
+            found = decode_block(block, lines, whole=not self.appetite.alone)
+            if found is None:
                 found = self._one_by_one(part, number, block)
             self.tally.lines += lines
             self.tally.events += len(found)
@@ -109,7 +132,7 @@ class Reader:
                 part = self._whole(part, latest, ticks, found, first)
                 keys = _latest(latest, ticks)
             latest = keys[-1]
-            yield Batch(found, ticks, keys)
+            yield Batch(found, ticks, keys, block if self.appetite.alone else b"")
 
     def _whole(
         self,
@@ -127,26 +150,13 @@ class Reader:
             raise SeamError(part.file.name)
         return evolve(part, whole=True)
 
-    def _all_cowries(self, found: list[LogEvent]) -> bool:
-        """Return whether all are Cowrie's events, each of a session; as cheaply as can be."""
-        try:
-            new = {event.eventid for event in found} - self._known
-        except TypeError:
-            return False
-        for eventid in new:
-            if not _is_cowries(eventid):
-                return False
-            if len(self._known) < _KNOWN_IDS:
-                self._known.add(eventid)
-        return {event.session.__class__ for event in found} <= _STR
-
     def _one_by_one(self, part: Part, number: int, block: bytes) -> list[LogEvent]:
         """Return the events of a block in which something is wrong, and say what."""
         found = []
         for line in block.removesuffix(b"\n").split(b"\n"):
             event, reason = decode_line(line)
             if event is not None:
-                if not _is_cowries(event.eventid):
+                if not is_cowries(event.eventid):
                     reason = problems.NOT_COWRIES
                 elif events.session_key(event) is None:
                     reason = problems.NO_SESSION
@@ -272,14 +282,6 @@ def _cut(parts: list[Part], part: Part) -> None:
     parts.append(part)
 
 
-_KNOWN_IDS: Final = 1_000  # Cowrie has some 40; what else a log holds must not fill the memory
-_STR: Final = frozenset({str})
-
-
-def _is_cowries(eventid: object) -> bool:
-    return isinstance(eventid, str) and eventid.startswith("cowrie.")
-
-
 def _in_order(latest: float, ticks: list[float | None]) -> list[float] | None:
     """Return the times themselves if none goes back."""
     try:
@@ -306,7 +308,16 @@ def _seam(latest: float, ticks: list[float | None], found: list[LogEvent], first
     for tick, event in zip(ticks, found, strict=True):
         if tick is None:
             continue
-        if tick < latest - SEAM or (tick < latest and event == first):
+        if tick < latest - SEAM or (tick < latest and _alike(event, first)):
             return True
         latest = max(latest, tick)
     return False
+
+
+def _alike(event: LogEvent, other: LogEvent) -> bool:
+    """Return whether two events can be the same: each may be decoded in another way."""
+    return bool(
+        event.timestamp == other.timestamp
+        and event.eventid == other.eventid
+        and event.session == other.session
+    )

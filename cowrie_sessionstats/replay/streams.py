@@ -57,11 +57,14 @@ class Appetite:
     """Bytes that are read at once."""
     holds: bool = True
     """Whether files stay open from one piece to the next."""
+    alone: bool = True
+    """Whether there is one file."""
 
     def share(self, files: int) -> None:
         """Be content with what remains where so many files are read side by side."""
         self.chunk = max(CHUNK_LEAST, min(CHUNK, CHUNKS // files))
         self.holds = files <= HELD_FILES
+        self.alone = files == 1
 
 
 def chunks(
