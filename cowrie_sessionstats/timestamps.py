@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -70,25 +69,6 @@ def _parsed(stamp: str) -> float | None:
     shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     seconds = (when - _EPOCH - (shift if sign != "-" else -shift)).total_seconds()
     return seconds + fraction_micros / 1_000_000 if 0 <= seconds < YEAR_10000 else None
-
-
-def parse_timestamps(stamps: Sequence[Any]) -> list[float | None]:
-    """Return what ``parse_timestamp`` says of each: at once, if all are as Cowrie writes them."""
-    try:
-        text = "".join(stamps)
-        if (
-            text[26::_COWRIE_STAMP] == "Z" * len(stamps)
-            and text[7::_COWRIE_STAMP] == "-" * len(stamps)
-            and text[19::_COWRIE_STAMP] == "." * len(stamps)
-        ):
-            times = list(map(datetime.fromisoformat, text.split("Z")[:-1]))
-            if len(times) == len(stamps) and set(map(len, stamps)) == {_COWRIE_STAMP}:
-                seconds = [(when - _EPOCH).total_seconds() for when in times]
-                if min(seconds) >= 0 and max(seconds) < YEAR_10000:
-                    return list(seconds)
-    except (TypeError, ValueError):
-        pass
-    return [parse_timestamp(stamp) for stamp in stamps]
 
 
 def _is_cowries(stamp: Any) -> bool:

@@ -21,12 +21,12 @@ from test_real_logs import logs
 
 import cowrie_sessionstats
 from cowrie_sessionstats import events, summarize
-from cowrie_sessionstats.replay.decoding import decode_block, decode_line
+from cowrie_sessionstats.replay.decoding import decode_block, decode_line, parse_timestamps
 from cowrie_sessionstats.replay.problems import StrictError
 from cowrie_sessionstats.replay.reading import Batch
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.summary import Summary, record
-from cowrie_sessionstats.timestamps import parse_timestamp, parse_timestamps
+from cowrie_sessionstats.timestamps import parse_timestamp
 
 
 @pytest.mark.parametrize("files", list(logs()))

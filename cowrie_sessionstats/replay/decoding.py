@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Any, Final, TypeAlias, Union
 
 from attrs import define, field
@@ -11,6 +13,7 @@ from cowrie_sessionstats import events
 from cowrie_sessionstats.events import ABSENT
 from cowrie_sessionstats.replay import problems
 from cowrie_sessionstats.replay._extra import EXTRA
+from cowrie_sessionstats.timestamps import YEAR_10000, parse_timestamp
 
 try:
     import msgspec
@@ -178,3 +181,30 @@ def decode_line(line: bytes) -> tuple[LogEvent | None, str | None]:
     if not isinstance(raw, dict):
         return None, problems.NO_OBJECT
     return _Event(**{name: raw[name] for name in events.FIELDS if name in raw}), None
+
+
+def parse_timestamps(stamps: Sequence[Any]) -> list[float | None]:
+    """Return what ``parse_timestamp`` says of each: at once, if all are as Cowrie writes them."""
+    count = len(stamps)
+    try:
+        text = '","'.join(stamps)
+        if (
+            len(text) == count * _STEP - 3
+            and text[10::_STEP] == "T" * count
+            and text[19::_STEP] == "." * count
+            and text[26::_STEP] == "Z" * count
+            and text[27::_STEP] == '"' * (count - 1)
+            and "\\" not in text
+        ):
+            times = _times.decode(f'["{text}"]')
+            seconds = [(when - _EPOCH).total_seconds() for when in times]
+            if len(times) == count and min(seconds) >= 0 and max(seconds) < YEAR_10000:
+                return list(seconds)
+    except (TypeError, *_REFUSED):
+        pass
+    return [parse_timestamp(stamp) for stamp in stamps]
+
+
+_STEP: Final = len('2026-03-18T10:00:00.123456Z","')
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_times: Final = msgspec.json.Decoder(list[datetime])

@@ -17,11 +17,12 @@ from cowrie_sessionstats.replay.decoding import (
     decode_line,
     is_cowries,
     is_whole,
+    parse_timestamps,
 )
 from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.streams import Appetite, FileError, chunks
-from cowrie_sessionstats.timestamps import parse_timestamp, parse_timestamps
+from cowrie_sessionstats.timestamps import parse_timestamp
 
 LINE_LIMIT: Final = 1 << 24
 """Bytes of a line that are read: Cowrie's longest have some ten thousand, an attacker's paste a
