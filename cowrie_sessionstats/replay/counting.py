@@ -30,7 +30,7 @@ RECENT: Final = MAX_SESSIONS
 """Closed sessions kept for late events: so many that the five minutes decide, not their number."""
 
 _LOOK: Final = 1_000
-"""Events, where they come one by one, after which closed sessions are let go if they can be."""
+"""Events after which closed sessions are let go if they can be."""
 
 Values: TypeAlias = tuple[Any, ...]
 
@@ -89,9 +89,8 @@ class Counting:
             table = self._tables[_number(key)]
             if table is not None:
                 table.feed_session(key, logged, batch.whole)
-        for table in self._tables:
-            if table is not None:
-                table.forget(batch.keys[-1])
+        if self._is_time(len(batch.events)):
+            self._forget(batch.keys[-1])
 
     def feed_one(self, raw: events.RawEvent) -> None:
         """Count one event, as Cowrie hands it to its outputs."""
@@ -101,12 +100,21 @@ class Counting:
         table = self._tables[_number(key)]
         if table is not None:
             table.feed(raw)
-            self._fed += 1
-            if self._fed % _LOOK == 0:
-                now = parse_timestamp(events.stamp(raw))
-                for each in self._tables:
-                    if each is not None:
-                        each.forget(now)
+            if self._is_time(1):
+                self._forget(parse_timestamp(events.stamp(raw)))
+
+    def _is_time(self, count: int) -> bool:
+        """Return whether with so many more events it is time to let closed sessions go."""
+        self._fed += count
+        if self._fed < _LOOK:
+            return False
+        self._fed = 0
+        return True
+
+    def _forget(self, now: float | None) -> None:
+        for table in self._tables:
+            if table is not None:
+                table.forget(now)
 
     @property
     def dropped(self) -> int:
