@@ -35,7 +35,7 @@ from cowrie_sessionstats.report.interest import rules
 from cowrie_sessionstats.report.query import ask, records_of
 from cowrie_sessionstats.report.query import show as show_record
 from cowrie_sessionstats.report.query import similar as kin
-from cowrie_sessionstats.report.sources import SourceError, Sources, opened
+from cowrie_sessionstats.report.sources import TYPES, SourceError, Sources, opened
 from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report, report
 from cowrie_sessionstats.summary import printable
 
@@ -117,7 +117,7 @@ def _sources(source: Source) -> Iterator[Sources]:
 def _run(request: Request) -> int:
     with _sources(request.source) as sources:
         _check_output(request.html, sources)
-        engine = embedded(sources.connection)
+        engine = embedded(sources.connection, TYPES)
         made = report(engine, rules(), request.choice)
         if not made.overview.sessions:
             say("error: no session logged in; --all-sessions reports on those that did not")
@@ -163,7 +163,7 @@ def show(source: Source, session: str, form: Form) -> int:
     def work() -> int:
         with _sources(source) as sources:
             out = terminal.stdout()
-            found = records_of(embedded(sources.connection), session)
+            found = records_of(embedded(sources.connection, TYPES), session)
             for number, record in enumerate(found):
                 if form == "json":
                     out.write(json.dumps({k: v for k, v in record.items() if v is not None}) + "\n")
@@ -181,7 +181,7 @@ def similar(source: Source, session: str, form: Form, top: int) -> int:
     def work() -> int:
         with _sources(source) as sources:
             out = terminal.stdout()
-            engine = embedded(sources.connection)
+            engine = embedded(sources.connection, TYPES)
             known = records_of(engine, session)
             found = [record for record in known if record["fingerprint"] is not None]
             if known and not found:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, Final, TypeAlias, TypeVar
 
 import duckdb
 import ibis
@@ -11,36 +13,85 @@ from attrs import define, field
 from ibis import Table
 
 Row: TypeAlias = dict[str, Any]
+Result = TypeVar("Result")
+
+TOGETHER: Final = 2
+"""Queries at a time: with more, each has less memory, and two processors are busy."""
 
 
 @define(eq=False)
 class Engine:
-    """Runs expressions over one table of records."""
+    """DuckDB in this process: runs expressions over one table of records.
 
-    backend: Any
-    """Ibis's."""
+    Ibis writes the SQL, and no more: to run it, it would load pandas, which takes longer than most
+    figures do.
+    """
+
+    connection: duckdb.DuckDBPyConnection
     sessions: Table
+    _backend: Any
     _kept: int = field(default=0, init=False)
+    _compiling: Lock = field(factory=Lock, init=False)
+    """Ibis does not say that it may be used by several threads."""
+    _asked: set[duckdb.DuckDBPyConnection] = field(factory=set, init=False)
 
     def rows(self, expression: Table) -> list[Row]:
         """Return all rows."""
-        rows: list[Row] = expression.to_pyarrow().to_pylist()
-        return rows
+        found = self._run("", expression)
+        return [dict(zip(expression.columns, row, strict=True)) for row in found]
+
+    def _run(self, before: str, expression: Table) -> list[tuple[Any, ...]]:
+        with self._compiling:
+            query = before + self._backend.compile(expression)
+            cursor = self.connection.cursor()
+            self._asked.add(cursor)
+        try:
+            return cursor.execute(query).fetchall()
+        finally:
+            with self._compiling:
+                self._asked.discard(cursor)
+                cursor.close()
+
+    def together(self, work: Iterable[Callable[[], Result]]) -> list[Result]:
+        """Return what each piece of work gives; ``TOGETHER`` are done at a time.
+
+        While one is prepared in Python, or is at its end, where it has work for one processor only,
+        another goes on. Whatever ends the waiting, Ctrl-C too, ends the queries.
+        """
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            try:
+                return [each.result() for each in [pool.submit(piece) for piece in work]]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                with self._compiling:
+                    for cursor in self._asked:
+                        cursor.interrupt()
+                raise
 
     def records(self, sessions: Collection[str]) -> list[Row]:
         """Return the records of the sessions with these ids."""
         return self.rows(self.sessions.filter(self.sessions.session.isin(sorted(sessions))))
 
     def keep(self, expression: Table) -> Table:
-        """Return the result as a table, for other expressions to build on.
+        """Return the result as a table, for other expressions to build on."""
+        with self._compiling:
+            self._kept += 1
+            name = f"kept_{self._kept}"
+        self._run(f"CREATE TABLE {name} AS ", expression)
+        return ibis.table(expression.schema(), name)
 
-        Not Ibis's ``cache``: with the newest sqlglot it writes a DROP that DuckDB does not take.
-        """
-        self._kept += 1
-        return self.backend.create_table(f"kept_{self._kept}", expression, temp=True)
 
-
-def embedded(connection: duckdb.DuckDBPyConnection) -> Engine:
-    """Return DuckDB in this process, with the table ``sessions`` that it has."""
+def embedded(connection: duckdb.DuckDBPyConnection, types: dict[str, str]) -> Engine:
+    """Return DuckDB in this process, with the table ``sessions``, whose ``types`` are given."""
     backend = ibis.duckdb.from_connection(connection)
-    return Engine(backend, backend.table("sessions"))
+    schema = {name: _IBIS[kind] for name, kind in types.items()}
+    return Engine(connection, ibis.table(schema, "sessions"), backend)
+
+
+_IBIS: Final = {
+    "VARCHAR": "string",
+    "BIGINT": "int64",
+    "DOUBLE": "float64",
+    "BOOLEAN": "boolean",
+    "VARCHAR[]": "array<string>",
+}

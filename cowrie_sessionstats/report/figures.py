@@ -8,11 +8,12 @@ percent, times in seconds, points in time texts (ISO 8601, UTC), which sort as t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import ibis
 from ibis import Table, _
-from ibis.expr.types import BooleanValue, Column, NumericColumn
+from ibis.expr.types import Column, NumericColumn
 
 from cowrie_sessionstats.report.interest import Rules
 
@@ -86,12 +87,16 @@ def by_count(sessions: Table) -> Table:
 
     ``rate`` is commands a second as the study has it: the number over the mean duration.
     """
-    rows = sessions.group_by(commands=_.n).aggregate(
-        sessions=_.count(),
-        min=_.duration.min(),
-        max=_.duration.max(),
-        mean=_mean(_.duration),
-        example=_.session.min(),
+    rows = (
+        sessions.filter(_.n.notnull())
+        .group_by(commands=_.n)
+        .aggregate(
+            sessions=_.count(),
+            min=_.duration.min(),
+            max=_.duration.max(),
+            mean=_mean(_.duration),
+            example=_.session.min(),
+        )
     )
     rows = _shares(rows, _.commands)
     return rows.mutate(
@@ -280,7 +285,7 @@ def endings(sessions: Table) -> Table:
         (~inside & (_.commands > 0), "no login seen, yet commands"),
         (~inside, "never logged in"),
         ((_.commands == 0) & (_.forwards > 0), "no command line: connections through it"),
-        ((_.commands == 0) & (_.uploads + _.downloads > 0), "no command line: files sent"),
+        ((_.commands == 0) & ((_.uploads > 0) | (_.downloads > 0)), "no command line: files sent"),
         (_.commands == 0, "logged in, no command line"),
         (_.last_command_template.re_search(EXIT), "exit or logout"),
         (_.quiet_before_close.isnull(), "time of the last command unknown"),
@@ -315,10 +320,12 @@ def over_time(sessions: Table, digits: int) -> Table:
     )
 
 
-def sensors_over_time(sessions: Table, digits: int) -> Table:
-    """Return sessions by time and sensor."""
+def sensors_over_time(sessions: Table, digits: int, named: list[str | None]) -> Table:
+    """Return sessions by time and sensor; those that are not ``named`` are null, together."""
+    known = [name for name in named if name is not None]
     return (
         sessions.filter(_.start.notnull())
+        .mutate(sensor=ibis.ifelse(_.sensor.isin(known), _.sensor, ibis.null("string")))
         .group_by("sensor", time=_.start.substr(0, digits))
         .aggregate(sessions=_.count())
         .order_by("time", "sensor")
@@ -385,39 +392,45 @@ def worth_a_look(sessions: Table, everything: Table, of: Table, rules: Rules) ->
     brought is not new. ``rules`` says what each reason takes and is worth (``interest.toml``);
     ``score`` is the sum. A session without any reason is left out.
     """
-    counts = sessions.group_by("n").aggregate(alike=_.count())
-    known = of.select("fingerprint", script_sessions="sessions")
+    points = {name: getattr(rules, name).points for name in REASONS}
+    unusual = (
+        sessions.group_by("n")
+        .aggregate(alike=_.count())
+        .filter(_.alike <= rules.unusual_count.most)
+    )
+    rare = of.filter(_.sessions <= rules.rare_script.most)
     rows = (
-        sessions.filter(_.command_events + _.uploads + _.downloads > 0)
-        .left_join(known, "fingerprint")
+        sessions.filter((_.command_events > 0) | (_.uploads > 0) | (_.downloads > 0))
+        .left_join(rare.select("fingerprint", script_sessions="sessions"), "fingerprint")
         .drop("fingerprint_right")
-        .left_join(counts, "n")
-        .mutate(where=ibis.coalesce(_.sensor, ""))
-        .left_join(_new_files(everything), ["session", "start", "where"])
+        .left_join(unusual, "n")
+        .drop("n_right")
     )
     deviation = _.gap_cv * _.commands / (_.commands - 1).nullif(0) / _.command_rate_active
-    reasons: dict[str, BooleanValue] = {
-        "rare_script": _.script_sessions <= rules.rare_script.most,
-        "unusual_count": _.alike <= rules.unusual_count.most,
-        "long_pauses": (_.gap_median >= rules.long_pauses.least)
-        | (deviation >= rules.long_pauses.least),
-        "as_if_typed": (_.terminal.notnull() | (_.protocol == "telnet"))
-        & (_.commands >= rules.as_if_typed.commands)
-        & (_.gap_median >= rules.as_if_typed.gap_least)
-        & (_.gap_median <= rules.as_if_typed.gap_most)
-        & (_.gap_cv >= rules.as_if_typed.uneven),
-        "uploads": _.uploads >= rules.uploads.least,
-        "new_files": _.new_files >= rules.new_files.least,
-    }
     rows = rows.mutate(
-        **{f"why_{name}": ibis.coalesce(reason, _FALSE) for name, reason in reasons.items()}
+        why_rare_script=_.script_sessions.notnull(),
+        why_unusual_count=_.alike.notnull(),
+        why_long_pauses=_holds(
+            (_.gap_median >= rules.long_pauses.least) | (deviation >= rules.long_pauses.least)
+        ),
+        why_as_if_typed=_holds(
+            (_.terminal.notnull() | (_.protocol == "telnet"))
+            & (_.commands >= rules.as_if_typed.commands)
+            & (_.gap_median >= rules.as_if_typed.gap_least)
+            & (_.gap_median <= rules.as_if_typed.gap_most)
+            & (_.gap_cv >= rules.as_if_typed.uneven)
+        ),
+        why_uploads=_holds(_.uploads >= rules.uploads.least),
+        where=ibis.coalesce(_.sensor, ""),
     )
-    score: Column = sum(
-        (ibis.ifelse(rows[f"why_{name}"], getattr(rules, name).points, 0) for name in reasons),
-        start=ibis.literal(0),
+    # Before the files are looked up, which few sessions have.
+    rows = rows.mutate(score=_score(rows, points, REASONS[:-1]))
+    rows = rows.filter((_.score > 0) | (_.downloads > 0) | (_.uploads > 0)).left_join(
+        _new_files(everything), ["session", "start", "where"]
     )
+    rows = rows.mutate(why_new_files=_holds(_.new_files >= rules.new_files.least))
     return (
-        rows.mutate(score=score)
+        rows.mutate(score=_score(rows, points, REASONS))
         .filter(_.score > 0)
         .select(
             "session",
@@ -425,7 +438,7 @@ def worth_a_look(sessions: Table, everything: Table, of: Table, rules: Rules) ->
             "start",
             "src_ip",
             "score",
-            *(f"why_{name}" for name in reasons),
+            *(f"why_{name}" for name in REASONS),
             "script_sessions",
             "new_files",
             "uploads",
@@ -438,6 +451,16 @@ def worth_a_look(sessions: Table, everything: Table, of: Table, rules: Rules) ->
     )
 
 
+def _holds(reason: Any) -> Any:
+    return ibis.coalesce(reason, _FALSE)
+
+
+def _score(rows: Table, points: Mapping[str, int], reasons: Iterable[str]) -> Column:
+    """Return the points of all reasons that hold."""
+    each = (ibis.ifelse(rows[f"why_{name}"], points[name], 0) for name in reasons)
+    return sum(each, start=ibis.literal(0))
+
+
 REASONS: Final = (
     "rare_script", "unusual_count", "long_pauses", "as_if_typed", "uploads", "new_files",
 )  # fmt: skip
@@ -446,7 +469,7 @@ REASONS: Final = (
 def _new_files(sessions: Table) -> Table:
     """Return how many files a session brought that none had brought before it."""
     brought = (
-        sessions.filter(_.downloads + _.uploads > 0)
+        sessions.filter((_.downloads > 0) | (_.uploads > 0))
         .select("session", "start", where=ibis.coalesce(_.sensor, ""), file=_.files)
         .unnest("file")
     )

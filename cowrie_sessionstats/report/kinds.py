@@ -13,6 +13,7 @@ from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.streams import chunks
 from cowrie_sessionstats.summary import Summary
 
+BOM: Final = b"\xef\xbb\xbf"
 EVENTID: Final = str(attrs.fields(Summary).eventid.default)
 
 _LINES: Final = 200
@@ -41,10 +42,10 @@ def kind_of(file: LogFile) -> Kind:
 
     What is nothing that we know is a raw log: summarizing says what is wrong with it.
     """
-    head = next(chunks(file), b"")
+    head = next(chunks(file), b"").removeprefix(BOM)
     if head.startswith(b"PAR1"):
         return Kind.PARQUET
-    if head.startswith((b"eventid,schema,", b"\xef\xbb\xbfeventid,schema,")):
+    if head.startswith(b"eventid,schema,"):
         return Kind.CSV
     if head[:1] and _is_msgpack(head):
         return Kind.MSGPACK
@@ -52,13 +53,14 @@ def kind_of(file: LogFile) -> Kind:
     for line in head.splitlines()[:_LINES]:
         try:
             eventid = _decoder.decode(line).eventid
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         if eventid == EVENTID:
             found = True
         elif eventid.startswith("cowrie."):
             return Kind.RAW
-    return Kind.LINES if found else Kind.RAW
+    # The first line can be longer than what was read of the file.
+    return Kind.LINES if found or f'"{EVENTID}"'.encode() in head else Kind.RAW
 
 
 def _is_msgpack(head: bytes) -> bool:

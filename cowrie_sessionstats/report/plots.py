@@ -11,7 +11,7 @@ import vl_convert
 from attrs import frozen
 
 from cowrie_sessionstats.report.engine import Row
-from cowrie_sessionstats.report.tables import CHARTED, Report
+from cowrie_sessionstats.report.tables import Report
 from cowrie_sessionstats.report.tree import Node
 from cowrie_sessionstats.summary import printable
 
@@ -357,18 +357,12 @@ def _over_time(report: Report) -> Plot | None:
     rows = report.series["sensors"]
     if not rows:
         return None
-    total: dict[str, int] = {}
-    for row in rows:
-        total[row["sensor"]] = total.get(row["sensor"], 0) + row["sessions"]
-    named = sorted(total, key=lambda sensor: (-total[sensor], sensor or ""))[:CHARTED]
     chart = (
         _chart(
             [
                 {
                     "time": _moment(row["time"]),
-                    "sensor": _label(row["sensor"] or "unnamed")
-                    if row["sensor"] in named
-                    else "others",
+                    "sensor": _label(row["sensor"]) if row["sensor"] else "others",
                     "sessions": row["sessions"],
                 }
                 for row in rows

@@ -7,12 +7,11 @@ there, it takes a tenth of the room, and half the time that Parquet would.
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import duckdb
 import msgpack
@@ -20,19 +19,24 @@ import msgspec
 from attrs import define, field
 
 from cowrie_sessionstats.replay.counting import Settings
-from cowrie_sessionstats.replay.files import LogFile, find
-from cowrie_sessionstats.replay.formats import encodable
-from cowrie_sessionstats.replay.problems import NO_OBJECT, NOT_JSON, TOO_LONG, Problems
-from cowrie_sessionstats.replay.reading import LINE_LIMIT
+from cowrie_sessionstats.replay.files import LogFile, find, said
+from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.running import Moving, Running, Totals
 from cowrie_sessionstats.replay.streams import FileError, chunks
 from cowrie_sessionstats.report.kinds import EVENTID, Kind, kind_of
+from cowrie_sessionstats.report.records import sort_out
 from cowrie_sessionstats.summary import KEYS, Summary
 
 MEMORY: Final = "600MB"
 """What DuckDB may take before it goes to the disk: with what Python needs, less than 1 GB."""
-NOT_A_SUMMARY: Final = "no summary of a session"
-WRONG_TYPE: Final = "a value of another type than the record's"
+THREADS: Final = 8
+"""Of DuckDB at most: each needs memory of its own, and reports are short."""
+OBJECT: Final = 4 << 20
+"""Bytes of a line of JSON that DuckDB reads, for which it sets memory aside: a record has at most 2
+million, all of its texts being long and escaped. Longer ones are read by ``records``."""
+MOST: Final = 1 << 40
+"""What a number of commands, of seconds or a rate can be at most: what is larger, negative or no
+number is nonsense that someone wrote into a file, and unknown. So no sum of theirs overflows."""
 ENDINGS: Final = (".parquet", ".msgpack")
 """Of files of summaries that a folder may hold, besides those named as logs are."""
 
@@ -102,7 +106,13 @@ def opened(  # noqa: PLR0913 - each says one thing
         try:
             sources = Sources(connection, files, problems)
             parts = _Parts(sources, place, settings, jobs, show)
-            parts.take()
+            try:
+                parts.take()
+            except OSError as error:
+                raise SourceError(
+                    f"temporary files cannot be written to {folder}: {said(error)}. "
+                    "Set TMPDIR to a folder with more room"
+                ) from None
             _make_view(sources, parts.parquet)
             yield sources
         finally:
@@ -113,7 +123,7 @@ def _connection(jobs: int, folder: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         str(folder / "sessions.duckdb"),
         config={
-            "threads": jobs,
+            "threads": min(jobs, THREADS),
             "memory_limit": MEMORY,
             "temp_directory": str(folder / "spill"),
             "autoinstall_known_extensions": False,  # nothing here goes to the network
@@ -136,7 +146,9 @@ class _Parts:
     settings: Settings
     jobs: int
     show: Callable[[Moving], None] | None
-    parquet: list[Path] = field(factory=list, init=False)
+    parquet: dict[Path, LogFile] = field(factory=dict, init=False)
+    """By the name under which DuckDB reads it."""
+    _made: int = field(default=0, init=False)
 
     def take(self) -> None:
         """Take every file."""
@@ -148,8 +160,7 @@ class _Parts:
                 kinds[kind].append(file)
         for file in kinds[Kind.CSV]:
             problems.file(file.name, "CSV is for spreadsheets. Give JSON lines or Parquet")
-        for file in kinds[Kind.PARQUET]:
-            self._take_parquet(file)
+        self.parquet = {self._linked(file, ".parquet"): file for file in kinds[Kind.PARQUET]}
         lines: list[tuple[LogFile, Path]] = [
             (file, self._linked(file, ".jsonl")) for file in kinds[Kind.LINES]
         ]
@@ -172,27 +183,14 @@ class _Parts:
         with file.path.open("rb") as opened_file:
             packed = opened_file.read(2) == b"\x1f\x8b"
         link = self._new(f"{ending}.gz" if packed else ending)
-        link.symlink_to(file.path.resolve() if not file.name.startswith("<") else file.path)
+        # What came through a pipe has no other name than that of its handle.
+        piped = str(file.path).startswith("/dev/fd/")
+        link.symlink_to(file.path if piped else file.path.resolve())
         return link
 
     def _new(self, ending: str) -> Path:
-        return self.folder / f"{len(list(self.folder.iterdir()))}{ending}"
-
-    def _take_parquet(self, file: LogFile) -> None:
-        path = self._linked(file, ".parquet")
-        try:
-            names = self.sources.connection.execute(
-                "SELECT name FROM parquet_schema(?)", [str(path)]
-            ).fetchall()
-        except duckdb.Error as error:
-            self.sources.problems.file(file.name, f"damaged Parquet ({_first_line(error)})")
-            return
-        if ("session",) in names and ("command_events",) in names:
-            self.parquet.append(path)
-        else:
-            self.sources.problems.file(
-                file.name, "is Parquet, but not of summaries: it has no column session"
-            )
+        self._made += 1
+        return self.folder / f"{self._made}{ending}"
 
     def _unpacked(self, file: LogFile) -> list[tuple[LogFile, Path]]:
         """Return ``file``, records in msgpack, as lines of JSON."""
@@ -211,7 +209,8 @@ class _Parts:
             self.sources.problems.file(
                 file.name, f"record {number + 1:,}: {error}; what came before that was read"
             )
-        return [(file, path)]
+        # Its lines are numbered as its records are.
+        return [(LogFile(path, file.name, path.stat().st_size), path)]
 
     def _summarized(self, files: list[LogFile]) -> list[tuple[LogFile, Path]]:
         """Summarize raw logs; return the summaries as lines of JSON."""
@@ -238,21 +237,19 @@ class _Parts:
         except (duckdb.Error, UnicodeError):  # the latter where its message quotes half a letter
             clean = self._new(".jsonl")
             with clean.open("wb") as out:
-                _sort_out(file, out, self.sources.problems)
-            if clean.stat().st_size:
+                sort_out(file, out, self.sources.problems)
+            try:
                 self._read_json(clean)
+            except (duckdb.Error, UnicodeError) as error:
+                self.sources.problems.file(file.name, f"cannot be read ({_first_line(error)})")
 
     def _read_json(self, path: Path) -> None:
         columns = ", ".join(f"{_quoted(key)}: {_quoted(kind)}" for key, kind in TYPES.items())
         self.sources.connection.execute(
             f"INSERT INTO staged SELECT * FROM read_json({_quoted(str(path))}, "
             f"columns = {{{columns}}}, format = 'newline_delimited', "
-            f"maximum_object_size = {LINE_LIMIT})"
+            f"maximum_object_size = {OBJECT})"
         )
-
-
-_ALWAYS: Final = ("eventid", "session")
-"""Keys without which nothing is a record."""
 
 
 def _quoted(text: str) -> str:
@@ -264,105 +261,105 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-_record_type: Final[Any] = msgspec.defstruct(
-    "_record_type",
-    [
-        (key, hint) if key in _ALWAYS else (key, hint | None, None)
-        for key, hint in get_type_hints(Summary).items()
-        if key in KEYS
-    ],
-    gc=False,
-    kw_only=True,
-)
-_decoder: Final = msgspec.json.Decoder(_record_type)
-_encoder: Final = msgspec.json.Encoder()
-
-
-def _sort_out(file: LogFile, out: IO[bytes], problems: Problems) -> None:
-    """Write the lines that are records; tell of the others, each with its number."""
-    number = 0
-    try:
-        for line in _lines(file):
-            number += 1
-            if not line.strip():
-                continue
-            record, reason = _record(line)
-            if record is None:
-                problems.line(file.name, number, reason)
-            else:
-                out.write(_encoder.encode(record) + b"\n")
-    except FileError as error:
-        problems.file(file.name, str(error))
-
-
-def _record(line: bytes) -> tuple[Any, str]:
-    """Return the record on a line; None and the reason if there is none."""
-    if len(line) > LINE_LIMIT:
-        return None, TOO_LONG
-    try:
-        return _decoder.decode(line), ""
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _mended(line)
-
-
-def _mended(line: bytes) -> tuple[Any, str]:
-    """Return the record on a line that has half a surrogate pair, which no UTF-8 can have."""
-    try:
-        known = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, NOT_JSON
-    if not isinstance(known, dict):
-        return None, NO_OBJECT
-    if known.get("eventid") != EVENTID:
-        return None, NOT_A_SUMMARY
-    try:
-        return msgspec.convert(encodable(known), _record_type), ""
-    except msgspec.ValidationError:
-        return None, WRONG_TYPE
-
-
-def _lines(file: LogFile) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks(file):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
-
-
-def _make_view(sources: Sources, parts: list[Path]) -> None:
+def _make_view(sources: Sources, parts: dict[Path, LogFile]) -> None:
     """Make ``sessions`` over all there is: what no file has is NULL, and a session is one row."""
-    connection = sources.connection
     try:
-        selects = [f"SELECT * FROM staged WHERE eventid = {_quoted(EVENTID)}"]
-        if parts:
-            selects.append(_from_parquet(connection, parts))
-        connection.execute(f"CREATE VIEW sessions AS {' UNION ALL '.join(selects)}")
-        rows, distinct = _row(
-            # By their hashes, in half the time; should two sessions share one, nothing is lost.
-            connection,
-            "SELECT count(*), count(DISTINCT hash(uuid, sensor, session, start)) FROM sessions",
-        )
-        if distinct < rows:
-            _keep_the_last(connection)
-            (kept,) = _row(connection, "SELECT count(*) FROM sessions")
-            sources.superseded = rows - kept
-            rows = kept
+        try:
+            rows = _view(sources, parts)
+        except duckdb.Error:
+            sound = {path: file for path, file in parts.items() if _is_sound(sources, path, file)}
+            if len(sound) == len(parts):
+                raise
+            rows = _view(sources, sound)
     except duckdb.Error as error:
         raise SourceError(f"the summaries cannot be read: {_first_line(error)}") from None
     sources.sessions = rows
 
 
-def _from_parquet(connection: duckdb.DuckDBPyConnection, parts: list[Path]) -> str:
-    names = ", ".join(_quoted(str(part)) for part in parts)
-    read = f"read_parquet([{names}], union_by_name = true)"
-    described = connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()
-    there = {row[0] for row in described}
+def _view(sources: Sources, parts: dict[Path, LogFile]) -> int:
+    """Make the view; return how many sessions there are."""
+    connection = sources.connection
+    shapes: dict[tuple[tuple[str, str], ...], list[Path]] = {}
+    for path, file in parts.items():
+        shape = _shape(sources, path, file)
+        if shape:
+            shapes.setdefault(shape, []).append(path)
+    selects = [_select("staged", TYPES)]
+    selects += [
+        _select(_read(paths), {row[0]: row[1] for row in shape}) for shape, paths in shapes.items()
+    ]
+    connection.execute(f"CREATE OR REPLACE VIEW sessions AS {' UNION ALL '.join(selects)}")
+    rows: int
+    rows, distinct = _row(
+        # By their hashes, in half the time; should two sessions share one, nothing is lost.
+        connection,
+        "SELECT count(*), count(DISTINCT hash(uuid, sensor, session, start)) FROM sessions",
+    )
+    if distinct < rows:
+        _keep_the_last(connection)
+        (kept,) = _row(connection, "SELECT count(*) FROM sessions")
+        sources.superseded = rows - kept
+        rows = kept
+    return rows
+
+
+def _shape(sources: Sources, path: Path, file: LogFile) -> tuple[tuple[str, str], ...]:
+    """Return the columns of Parquet and their types; none if it is not of summaries."""
+    try:
+        described = sources.connection.execute(f"DESCRIBE SELECT * FROM {_read([path])}").fetchall()
+        shape = tuple((row[0], row[1]) for row in described)
+        if not {"session", "eventid", "command_events"} <= dict(shape).keys():
+            sources.problems.file(file.name, "is Parquet, but not of summaries")
+            return ()
+        select = _select(_read([path]), dict(shape))
+        sources.connection.execute(f"SELECT * FROM ({select}) LIMIT 1").fetchall()
+    except duckdb.Error as error:
+        sources.problems.file(file.name, f"damaged Parquet ({_told(error, path, file)})")
+        return ()
+    return shape
+
+
+def _is_sound(sources: Sources, path: Path, file: LogFile) -> bool:
+    """Return whether all of a file can be read; if not, say so."""
+    try:
+        sources.connection.execute(
+            f"SELECT max(hash(each)) FROM {_read([path])} AS each"
+        ).fetchall()
+    except duckdb.Error as error:
+        sources.problems.file(file.name, f"damaged Parquet ({_told(error, path, file)})")
+        return False
+    return True
+
+
+def _told(error: Exception, path: Path, file: LogFile) -> str:
+    return _first_line(error).replace(str(path), file.name)
+
+
+def _read(paths: list[Path]) -> str:
+    return f"read_parquet([{', '.join(_quoted(str(path)) for path in paths)}])"
+
+
+def _select(source: str, there: Mapping[str, str]) -> str:
+    """Return what selects records: the columns that are there, as the record has them."""
     columns = ", ".join(
-        f'TRY_CAST("{key}" AS {kind}) AS "{key}"' if key in there else f"NULL::{kind} AS {key}"
+        f'{_checked(key, kind, there[key])} AS "{key}"'
+        if key in there
+        else f'NULL::{kind} AS "{key}"'
         for key, kind in TYPES.items()
     )
-    return f"SELECT {columns} FROM {read} WHERE eventid = {_quoted(EVENTID)}"
+    return f"SELECT {columns} FROM {source} WHERE eventid = {_quoted(EVENTID)}"
+
+
+_COUNTED: Final = ("commands", "command_events")
+"""Counts that are added up. Others are only compared, which DuckDB does without reading them all,
+but not through an expression."""
+
+
+def _checked(key: str, kind: str, found: str) -> str:
+    value = f'"{key}"' if kind == found else f'TRY_CAST("{key}" AS {kind})'
+    if kind == "DOUBLE" or key in _COUNTED:
+        return f"CASE WHEN {value} BETWEEN 0 AND {MOST} THEN {value} END"
+    return value
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

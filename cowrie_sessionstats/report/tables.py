@@ -113,47 +113,68 @@ class Report:
 def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
     """Compute everything about the sessions that ``engine`` has."""
     ask = _Ask(engine, choice.top)
-    chosen = figures.counted(engine.sessions, choice.count, all_sessions=choice.all_sessions)
-    overview = _overview(engine.rows(figures.figure1(chosen))[0])
-    counts = engine.rows(figures.by_count(chosen))
+    everything = engine.sessions
+    chosen = figures.counted(everything, choice.count, all_sessions=choice.all_sessions)
+    (first,), counts = engine.together(
+        [
+            lambda: engine.rows(figures.figure1(chosen)),
+            lambda: engine.rows(figures.by_count(chosen)),
+        ]
+    )
+    overview = _overview(first)
+    scripts, last = engine.together(
+        [
+            lambda: engine.keep(figures.scripts(chosen)),
+            lambda: engine.keep(figures.figure8(chosen)),
+        ]
+    )
     digits, span = _span(overview)
-    scripts = engine.keep(figures.scripts(chosen))
-    last = engine.keep(figures.figure8(chosen))
     common = scripts.order_by(desc("sessions"), "fingerprint")
+    sensors = _sensors(ask, chosen)
     groups = engine.rows(common.limit(_TREE))
     charted = [row["fingerprint"] for row in groups[:CHARTED]]
+    new = _since(overview.end, choice.new_days)
+    named = [row["sensor"] for row in sensors.rows[:CHARTED]]
+    tables = engine.together(
+        [
+            lambda: _worth(ask, chosen, everything, scripts, rules),
+            lambda: _figure7(ask, chosen),
+            lambda: _endings(ask, chosen),
+            lambda: _over_time(ask, chosen, digits, span),
+            lambda: _clients(ask, chosen),
+            lambda: _leaving(ask, scripts, last),
+            lambda: _figure5(ask, scripts),
+            lambda: _chunks(ask, scripts),
+            lambda: _figure8(ask, last),
+            lambda: _scripts(ask, common),
+            lambda: _new_scripts(ask, scripts, new, choice.new_days),
+        ]
+    )
+    by_sensor, by_script = engine.together(
+        [
+            lambda: engine.rows(figures.sensors_over_time(chosen, digits, named)),
+            lambda: engine.rows(figures.scripts_over_time(chosen, digits, charted)),
+        ]
+    )
+    tables += [_figure2(counts), _figure4(counts, choice.frequent), _figure6(counts), sensors]
     return Report(
         choice,
         overview,
-        [
-            _figure2(counts),
-            _figure4(counts, choice.frequent),
-            _figure5(ask, scripts),
-            _figure6(counts),
-            _figure7(ask, chosen),
-            _chunks(ask, scripts),
-            _figure8(ask, last),
-            _leaving(ask, scripts, last),
-            _endings(ask, chosen),
-            _over_time(ask, chosen, digits, span),
-            _sensors(ask, chosen),
-            _scripts(ask, common),
-            _new_scripts(ask, scripts, _since(overview.end, choice.new_days), choice.new_days),
-            _clients(ask, chosen),
-            _worth(ask, chosen, engine.sessions, scripts, rules),
-        ],
+        sorted(tables, key=lambda table: _ORDER.index(table.name)),
         tree(groups, _ran(engine, scripts)),
-        {
-            "sensors": engine.rows(figures.sensors_over_time(chosen, digits)),
-            "scripts": engine.rows(figures.scripts_over_time(chosen, digits, charted)),
-        },
+        {"sensors": by_sensor, "scripts": by_script},
         span,
     )
 
 
-_TREE: Final = 50_000
+_ORDER: Final = (
+    "figure2", "figure4", "figure5", "figure6", "figure7", "chunks", "figure8", "leaving",
+    "endings", "over_time", "sensors", "scripts", "new_scripts", "clients", "worth_a_look",
+)  # fmt: skip
+"""In which the tables are read."""
+_TREE: Final = 10_000
 """Scripts that the tree is made of, the commonest; with more, what the others share is missing in
-its branches, and the room at its right side is theirs. A second's work."""
+its branches, and the room at its right side is theirs."""
 
 
 def _ran(engine: Engine, scripts: Expression) -> int:
