@@ -402,8 +402,22 @@ _FORMS: Final = (
 )
 
 
+class _Text(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since 8.2
+    """A text that is one: bytes of another encoding are in no record."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("is not in UTF-8", param, ctx)
+        return value
+
+
 @main.command()
-@click.argument("query")
+@click.argument("query", type=_Text())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @_options(*_FORMS)
@@ -421,7 +435,7 @@ def sql(
 
 
 @main.command()
-@click.argument("session")
+@click.argument("session", type=_Text())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_options(*_FORMS)
 def show(
@@ -432,7 +446,7 @@ def show(
 
 
 @main.command()
-@click.argument("session")
+@click.argument("session", type=_Text())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--top", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows.")
 @_options(*_FORMS)

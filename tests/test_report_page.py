@@ -19,6 +19,8 @@ from selenium.webdriver.common.keys import Keys
 from summaries import summary, write_records
 from test_report_hostile import hostile
 
+from cowrie_sessionstats.summary import printable
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 Browser: TypeAlias = webdriver.Chrome
 Open: TypeAlias = Callable[..., Browser]
@@ -177,12 +179,12 @@ def test_a_record_is_behind_every_row(opened: Open) -> None:
         button = next(
             each
             for each in browser.find_elements(By.CSS_SELECTOR, "#worth_a_look button.record")
-            if each.get_attribute("data-session") == name
+            if each.text == printable(name, 40)
         )
         button.send_keys(Keys.ENTER)
         dialog = browser.find_element(By.ID, "record")
         assert dialog.get_attribute("open") is not None
-        assert name in dialog.text
+        assert printable(name, 40) in dialog.text
         assert "last_command" in dialog.text
         assert NASTY[number] in dialog.text
         dialog.find_element(By.TAG_NAME, "button").send_keys(Keys.ESCAPE)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,6 +154,128 @@ def test_what_is_no_summary_is_said(tmp_path: Path) -> None:
         assert "Traceback" not in said.err
 
 
+def test_one_broken_file_does_not_hide_another(tmp_path: Path) -> None:
+    """Of Parquet, too, whose columns can be of any type."""
+    good = write_records(tmp_path / "good.jsonl", RECORDS)
+    duckdb.execute(f"COPY (SELECT * FROM '{good}') TO '{tmp_path}/good.parquet'")
+    whole = (tmp_path / "good.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
+    broken = bytearray(whole)
+    broken[10:400] = b"\x0f" * 390
+    (tmp_path / "broken.parquet").write_bytes(broken)
+    duckdb.execute(
+        "COPY (SELECT 'cowrie.sessionstats.summary' AS eventid, 'x' AS session, "
+        "1 AS command_events, {'a': 1} AS logged_in, 'many' AS commands, "
+        f"now() AS start) TO '{tmp_path}/types.parquet'"
+    )
+    said = tool("report", "--json", "--all-sessions", *sorted(tmp_path.glob("*.parquet")))
+    assert said.status == 0, said.err
+    assert json.loads(said.out)["figure1"]["sessions"] >= 3
+    for name in ("cut", "broken"):
+        assert f"{tmp_path / name}.parquet: damaged Parquet" in said.err
+    assert "/sessionstats-" not in said.err
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"start": "0001-01-01T00:00:00Z", "end": "0001-01-01T00:00:00Z"},
+        {"start": "2026-03-18T10:00:00", "end": "2026-03-18"},
+        {"start": "\x1b[2J\x9b\u202e", "end": "\x1b[2J\x9b\u202e"},
+        {"command_events": 2**63 - 1, "commands": 2**63 - 1},
+        {"command_events": -1, "duration": -5.0, "uploads": 2**63 - 1, "downloads": 2**63 - 1},
+        {"duration": 1e308},
+        {"command_events": None},
+        {"fingerprint": "csf1_"},
+        {"fingerprint": f"csf1_{2**70}_a_b"},
+        {"partial": "constructor"},
+        {"partial": "\x01\x02"},
+        {"session": "a\r\n\x00b"},
+        {"session": "__proto__", "sensor": "constructor"},
+        {"templates": [None, "x"]},
+    ],
+    ids=str,
+)
+def test_odd_values_stop_no_report(tmp_path: Path, odd: dict[str, object]) -> None:
+    """Whatever one record says of itself, every rendering is made, also if there is no other."""
+    records = [summary("b", "id", "uname -a") | odd for _ in range(2)]
+    path = write_records(tmp_path / "s.jsonl", [*records, summary("c", "id", at=1.0)])
+    alone = write_records(tmp_path / "alone.jsonl", records)
+    page, pictures = ("--html", tmp_path / "p.html"), ("--plots", tmp_path / "plots")
+    for given_path, what in ((path, page), (alone, pictures)):
+        said = tool("report", "--json", *what, "--csv", tmp_path / "csv", given_path)
+        assert said.status == 0, said.err
+        assert "NaN" not in said.out.decode()
+        assert "Infinity" not in said.out.decode()
+        said = tool("report", given_path)
+        assert said.status == 0, said.err
+        assert all(c.isprintable() or c == "\n" for c in said.out.decode())
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"eventid": "cowrie.sessionstats.summary", "session": "x", "commands": 1e999}', None),
+        (json.dumps(RECORDS[1] | {"commands": 2**63}).encode(), "a value of another type"),
+        (b"[" * 5000 + b"]" * 5000, None),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, None),
+        (json.dumps(RECORDS[1] | {"last_command": "x" * (5 << 20)}).encode(), None),
+        (json.dumps(RECORDS[1]).encode()[:-1] + b', "session": "twice"}', None),
+        (json.dumps(RECORDS[1] | {"last_command": "echo \ud800"}).encode(), None),
+    ],
+    ids=range(7),
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_odd_lines_hide_no_others(
+    tmp_path: Path, line: bytes, reason: str | None, *, first: bool
+) -> None:
+    """Wherever they stand: the records around them are read."""
+    good = [json.dumps(record).encode() for record in (RECORDS[0], RECORDS[2])]
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b"\n".join([line, *good] if first else [*good, line]))
+    said = tool("report", "--json", "--all-sessions", path)
+    assert said.status == 0, said.err
+    assert json.loads(said.out)["figure1"]["sessions"] >= 2
+    assert reason is None or reason in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_line_without_end_takes_no_memory(tmp_path: Path) -> None:
+    """Of a line that is too long nothing is kept; what is behind it is read."""
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b"x" * (40 << 20) + b"\n" + json.dumps(RECORDS[0]).encode())
+    path.write_bytes(json.dumps(RECORDS[1]).encode() + b"\n" + path.read_bytes())
+    said = tool("report", "--json", path)
+    assert json.loads(said.out)["figure1"]["sessions"] == 2
+    assert f"longer than 16 MiB (first: {path}:2)" in said.err
+
+
+def test_one_wrong_record_of_msgpack(tmp_path: Path) -> None:
+    """The others are read, and its number is said."""
+    records = [RECORDS[0], RECORDS[1] | {"commands": "many"}, RECORDS[2]]
+    path = tmp_path / "s.msgpack"
+    path.write_bytes(b"".join(msgpack.packb(record) for record in records))
+    said = tool("report", "--json", "--all-sessions", path)
+    assert json.loads(said.out)["figure1"]["sessions"] == 2
+    assert f"(first: {path}:2)" in said.err
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    """As some editors write it."""
+    path = tmp_path / "s.jsonl"
+    for records in (RECORDS[:1], RECORDS[:2]):
+        path.write_bytes(b"\xef\xbb\xbf" + write_records(tmp_path / "x", records).read_bytes())
+        assert sessions_in(path) == len(records)
+
+
+def test_a_file_named_like_the_standard_input(tmp_path: Path) -> None:
+    """It is a file."""
+    write_records(tmp_path / "s.jsonl", RECORDS)
+    assert tool("report", "--json", "<s.jsonl", cwd=tmp_path).status == 1
+    (tmp_path / "s.jsonl").rename(tmp_path / "<s.jsonl")
+    assert tool("report", "--json", "<s.jsonl", cwd=tmp_path).status == 0
+
+
 def test_nobody_logged_in(tmp_path: Path) -> None:
     """Then there is nothing to report on, and the option that would is named."""
     path = write_records(tmp_path / "s.jsonl", RECORDS[2:])
@@ -209,6 +332,9 @@ def test_wrong_usage(tmp_path: Path) -> None:
         ("report", "--count", "words", path),
         ("report", "--top", 0, path),
         ("sql", "SELECT", path),
+        ("sql", "", path),
+        ("sql", " ; ", path),
+        ("show", b"\xff".decode("utf-8", "surrogateescape"), path),
         ("sql", "SELECT 1"),
         ("show", "a"),
     ):
@@ -218,17 +344,18 @@ def test_wrong_usage(tmp_path: Path) -> None:
         assert "Traceback" not in said.err
 
 
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ['sql --csv "SELECT * FROM sessions"', "report --top 1000"])
+def test_a_closed_pipe_is_no_error(tmp_path: Path, what: str) -> None:
     """``| head -1``: no traceback."""
     path = write_records(tmp_path / "s.jsonl", [summary(f"{n}", "id") for n in range(3000)])
     done = subprocess.run(
-        ["sh", "-c", '"$0" sql --csv "SELECT * FROM sessions" "$1" | head -1', COMMAND, path],  # noqa: S607
+        ["sh", "-c", f'("$0" {what} "$1"; echo $? >&2) | head -1', COMMAND, path],  # noqa: S607
         capture_output=True,
         check=False,
         timeout=60,
     )
-    assert done.stdout.startswith(b"eventid,schema,")
-    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr == b"141\n"
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
@@ -265,6 +392,10 @@ def test_sql_show_and_similar(tmp_path: Path) -> None:
     path = write_records(tmp_path / "s.jsonl", records)
     said = tool("sql", "--csv", "SELECT count(*) AS n FROM sessions WHERE commands > 1", path)
     assert said.out == b"n\r\n4\r\n"
+    odd = "SELECT 'nan'::DOUBLE AS a, 2 AS a, MAP {DATE '2026-01-01': 1} AS m, '=1' AS \"=x\""
+    said = tool("sql", "--json", odd, path)
+    assert json.loads(said.out) == {"a": None, "a_2": 2, "m": {"2026-01-01": 1}, "=x": "=1"}
+    assert tool("sql", "--csv", odd, path).out.splitlines()[0] == b"a,a_2,m,'=x"
     said = tool("sql", "SELECT last_command, count(*) AS n FROM sessions GROUP BY 1", path)
     assert said.status == 0
     assert b"last_command" in said.out

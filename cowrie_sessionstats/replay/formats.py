@@ -25,8 +25,9 @@ ROWS: Final = 10_000
 """Records of a row group of Parquet: some 20 MB in the memory."""
 _BUFFER: Final = 1 << 18
 """Bytes that are written at once: records are small, and calls of the system are dear."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection")."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), the last four
+as wide as Chinese letters are."""
 
 
 class FormatError(Exception):

@@ -84,15 +84,27 @@ def _guarded(work: Callable[[], int], output: Path | None = None) -> int:
     try:
         with terminable():
             return work()
-    except KeyboardInterrupt:
-        give_up_stdout()
-        say("interrupted")
-        return INTERRUPTED
+    except (KeyboardInterrupt, duckdb.InterruptException):
+        return _interrupted()
+    except RuntimeError as error:
+        if str(error) != _STOPPED:
+            raise
+        return _interrupted()
     except (SourceError, duckdb.Error) as error:
         say(f"error: {file_trouble(str(error))}")
         return NOTHING
     except FAILURES as error:
         return failed(error, output)
+
+
+_STOPPED: Final = "Query interrupted"
+"""What DuckDB says of Ctrl-C while it computes."""
+
+
+def _interrupted() -> int:
+    give_up_stdout()
+    say("interrupted")
+    return INTERRUPTED
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -46,7 +47,12 @@ class Engine:
             cursor = self.connection.cursor()
             self._asked.add(cursor)
         try:
-            return cursor.execute(query).fetchall()
+            try:
+                return cursor.execute(query).fetchall()
+            except duckdb.OutOfMemoryException:
+                # Long texts, of which every session has its own: what attackers can do, and do not.
+                cursor.execute(f"SET memory_limit = '{_half_the_memory()}B'")
+                return cursor.execute(query).fetchall()
         finally:
             with self._compiling:
                 self._asked.discard(cursor)
@@ -79,6 +85,10 @@ class Engine:
             name = f"kept_{self._kept}"
         self._run(f"CREATE TABLE {name} AS ", expression)
         return ibis.table(expression.schema(), name)
+
+
+def _half_the_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def embedded(connection: duckdb.DuckDBPyConnection, types: dict[str, str]) -> Engine:

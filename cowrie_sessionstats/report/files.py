@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from cowrie_sessionstats import __version__
-from cowrie_sessionstats.replay.formats import spreadsheet_text
+from cowrie_sessionstats.replay.formats import replacing, spreadsheet_text
 from cowrie_sessionstats.report.cells import TEXT, shown
 from cowrie_sessionstats.report.engine import Row
 from cowrie_sessionstats.report.figures import COUNTS
@@ -86,16 +87,16 @@ def write_csv(report: Report, folder: Path) -> list[Path]:
 
 
 def _write(path: Path, rows: list[Row], keys: list[str]) -> Path:
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-        writer = csv.DictWriter(out, keys, extrasaction="ignore")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {
-                    key: spreadsheet_text(printable(value, TEXT))
-                    if isinstance(value, str)
-                    else value
-                    for key, value in row.items()
-                }
-            )
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, keys, extrasaction="ignore")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                key: spreadsheet_text(printable(value, TEXT)) if isinstance(value, str) else value
+                for key, value in row.items()
+            }
+        )
+    with replacing(path) as out:
+        out.write(text.getvalue().encode("utf-8", "backslashreplace"))
     return path

@@ -104,10 +104,8 @@
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("button.record");
     if (!opener) return;
-    const known = data.records[opener.dataset.session];
-    const number = opener.dataset.number;
-    const records = number === undefined ? known : [known[Number(number)]];
-    document.getElementById("record-title").textContent = `Session ${opener.dataset.session}`;
+    const records = opener.dataset.records.split(" ").map((number) => data.records[Number(number)]);
+    document.getElementById("record-title").textContent = `Session ${opener.textContent}`;
     keys.replaceChildren();
     for (const [key, value] of records.flatMap((record) => Object.entries(record))) {
       const dt = document.createElement("dt");

@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 import jinja2
 import vl_convert
+from attrs import define, field
 from markupsafe import Markup
 
 from cowrie_sessionstats import __version__
@@ -49,10 +50,7 @@ def write(report: Report, records: Iterable[Row], out: IO[bytes]) -> None:
     vega = vl_convert.javascript_bundle(_EMBED).replace("</script", "<\\/script")
     made = {plot.name: plot for plot in plots.plots(report, "container")}
     charts = {name: plots.specification(plot) for name, plot in made.items()}
-    shown_records: dict[str, list[Row]] = {}
-    for row in records:
-        # Two sensors can have had a session of one name, and one sensor after years.
-        shown_records.setdefault(row["session"], []).append(_record(row))
+    known = _Records([_record(row) for row in records])
     figures = [
         {
             "name": table.name,
@@ -61,7 +59,7 @@ def write(report: Report, records: Iterable[Row], out: IO[bytes]) -> None:
             "more": table.more,
             "plot": table.name in charts,
             "columns": [_heading(column) for column in _columns(table)],
-            "rows": [_row(table, row, shown_records) for row in table.rows],
+            "rows": [_row(table, row, known) for row in table.rows],
         }
         for table in report.tables
         if table.rows
@@ -72,12 +70,16 @@ def write(report: Report, records: Iterable[Row], out: IO[bytes]) -> None:
     page = environment.get_template("page.html.jinja").render(
         version=__version__,
         report=report,
+        when=[
+            printable((text or "")[:10], 10)
+            for text in (report.overview.start, report.overview.end)
+        ],
         about=report.choice.said(),
         figures=figures,
         data=_json(
             {
                 "charts": charts,
-                "records": shown_records,
+                "records": known.records,
                 "light": plots.LIGHT,
                 "dark": plots.DARK,
             }
@@ -149,7 +151,7 @@ _IDS: Final = ("fingerprint", "session", "hassh")
 _LONG: Final = ("last", "last_command", "last_template", "template", "varies", "builds", "reasons")
 
 
-def _row(table: Table, row: Row, records: Mapping[str, list[Row]]) -> dict[str, Any]:
+def _row(table: Table, row: Row, known: _Records) -> dict[str, Any]:
     cells = []
     for column in _columns(table):
         value = row.get(column.key)
@@ -160,18 +162,42 @@ def _row(table: Table, row: Row, records: Mapping[str, list[Row]]) -> dict[str, 
                 "value": value if is_number(column) and value is not None else None,
             }
         )
-    session = row.get("example") or row.get("session")
-    known = records.get(session, []) if session else []
-    mine = [
-        number
-        for number, record in enumerate(known)
-        if "session" in row and all(_readable(row[key]) == record.get(key) for key in _PLACE)
-    ]
+    name = row.get("example") or row.get("session")
+    numbers = known.of(row) if name else []
     return {
         "cells": cells,
-        "session": session if known else None,
-        "number": mine[0] if mine else None,
+        "name": printable(str(name), _NAME) if numbers else None,
+        "records": " ".join(map(str, numbers)),
     }
+
+
+_NAME: Final = 40  # characters of a session's id on a button: Cowrie's have 12
+
+
+@define(eq=False)
+class _Records:
+    """The records that stand behind rows, found by the number of their place."""
+
+    records: list[Row]
+    _by_session: dict[str, list[int]] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Two sensors can have had a session of one name, and one sensor after years.
+        for number, record in enumerate(self.records):
+            self._by_session.setdefault(record["session"], []).append(number)
+
+    def of(self, row: Row) -> list[int]:
+        """Return the places of the records behind a row: one, unless it says less than that."""
+        name = row.get("example") or row.get("session")
+        numbers = self._by_session.get(_readable(name), [])
+        if "session" not in row:
+            return numbers
+        exact = [
+            number
+            for number in numbers
+            if all(_readable(row[key]) == self.records[number].get(key) for key in _PLACE)
+        ]
+        return exact or numbers
 
 
 _PLACE: Final = ("sensor", "start")

@@ -10,6 +10,7 @@ import altair as alt
 import vl_convert
 from attrs import frozen
 
+from cowrie_sessionstats.replay.formats import replacing
 from cowrie_sessionstats.report.engine import Row
 from cowrie_sessionstats.report.tables import Report
 from cowrie_sessionstats.report.tree import Node
@@ -119,8 +120,10 @@ def write(report: Report, folder: Path) -> list[Path]:
     for plot in plots(report):
         known = specification(plot)
         png, svg = folder / f"{plot.name}.png", folder / f"{plot.name}.svg"
-        png.write_bytes(vl_convert.vegalite_to_png(known, scale=SCALE, config=LIGHT))
-        svg.write_text(vl_convert.vegalite_to_svg(known, config=LIGHT), "utf-8")
+        with replacing(png) as out:
+            out.write(vl_convert.vegalite_to_png(known, scale=SCALE, config=LIGHT))
+        with replacing(svg) as out:
+            out.write(vl_convert.vegalite_to_svg(known, config=LIGHT).encode())
         written += [png, svg]
     return written
 

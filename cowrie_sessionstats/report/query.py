@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
 import duckdb
 from attrs import frozen
 from ibis import Table as Expression
-from ibis import _
+from ibis import _, desc
 
 from cowrie_sessionstats.replay.formats import spreadsheet_text
 from cowrie_sessionstats.report import figures
@@ -21,6 +22,8 @@ from cowrie_sessionstats.summary import KEYS, printable
 
 TABLE_ROWS: Final = 1000
 """Rows of a result that are shown as a table; JSON and CSV have all of them."""
+KINDRED: Final = 5000
+"""Scripts that are compared with a session's: the commonest with its programs or first command."""
 _BATCH: Final = 10_000
 
 
@@ -35,12 +38,13 @@ class Result:
         """Write a JSON object a row, ASCII only."""
         while batch := self.rows.fetchmany(_BATCH):
             for row in batch:
-                out.write(json.dumps(dict(zip(self.names, row, strict=True)), default=str) + "\n")
+                known = {name: _plain(v) for name, v in zip(self.names, row, strict=True)}
+                out.write(json.dumps(known) + "\n")
 
     def write_csv(self, out: IO[str]) -> None:
         """Write CSV with a heading; no text is a formula, no control character is left."""
         writer = csv.writer(out)
-        writer.writerow(self.names)
+        writer.writerow([_cell(name) for name in self.names])
         while batch := self.rows.fetchmany(_BATCH):
             writer.writerows([_cell(value) for value in row] for row in batch)
 
@@ -61,9 +65,22 @@ class Result:
 def _cell(value: Any) -> Any:
     if isinstance(value, int | float) or value is None:
         return value
-    if isinstance(value, list):
-        value = json.dumps(value, default=str)
+    if isinstance(value, list | dict):
+        value = json.dumps(_plain(value))
     return spreadsheet_text(printable(str(value), TEXT))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can have it: no infinity, no keys but texts, no other types."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return str(value)
 
 
 def _kind(values: Sequence[Any]) -> Any:
@@ -79,8 +96,17 @@ def _kind(values: Sequence[Any]) -> Any:
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Result:
     """Run ``query``; raises duckdb.Error for a mistake in it."""
+    if not connection.extract_statements(query):
+        raise duckdb.ParserException("the query is empty")
     rows = connection.execute(query)
-    return Result([column[0] for column in rows.description or ()], rows)
+    names: list[str] = []
+    for column in rows.description or ():
+        name, number = str(column[0]), 1
+        while name in names:
+            number += 1
+            name = f"{column[0]}_{number}"
+        names.append(name)
+    return Result(names, rows)
 
 
 # ---------------------------------------------------------------- one session, and its like
@@ -120,7 +146,7 @@ def similar(engine: Engine, record: Row, top: int) -> Table:
     the same order (its second part), or a shared beginning: so many of the first templates.
     """
     sessions = engine.sessions.filter(_.fingerprint.notnull())
-    rows = [_kin(row, record) for row in engine.rows(_scripts(sessions))]
+    rows = [_kin(row, record) for row in engine.rows(_kindred(sessions, record))]
     same = engine.rows(
         sessions.filter(_.commands_sha256 == record["commands_sha256"]).aggregate(
             sessions=_.count(), first_seen=_.start.min(), last_seen=_.start.max()
@@ -164,15 +190,26 @@ def similar(engine: Engine, record: Row, top: int) -> Table:
     )
 
 
-def _scripts(sessions: Expression) -> Expression:
-    return figures.scripts(figures.counted(sessions, all_sessions=True)).select(
-        "fingerprint",
-        "sessions",
-        "first_seen",
-        "last_seen",
-        "last_template",
-        "templates",
-        "example",
+def _kindred(sessions: Expression, record: Row) -> Expression:
+    """Return the commonest scripts that can be like that of a record."""
+    scripts = figures.scripts(figures.counted(sessions, all_sessions=True))
+    verbs = _verbs(record["fingerprint"])
+    alike = _.fingerprint.contains(f"_{verbs}_")
+    if record["templates"]:
+        alike |= _.templates[0] == record["templates"][0]
+    return (
+        scripts.filter(alike)
+        .order_by(desc("sessions"), "fingerprint")
+        .limit(KINDRED)
+        .select(
+            "fingerprint",
+            "sessions",
+            "first_seen",
+            "last_seen",
+            "last_template",
+            "templates",
+            "example",
+        )
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
 from ibis import Table as Expression
-from ibis import desc
+from ibis import _, desc
 
 from cowrie_sessionstats.report import figures
 from cowrie_sessionstats.report.engine import Engine, Row
@@ -131,7 +131,9 @@ def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
     digits, span = _span(overview)
     common = scripts.order_by(desc("sessions"), "fingerprint")
     sensors = _sensors(ask, chosen)
-    groups = engine.rows(common.limit(_TREE))
+    groups = engine.rows(
+        common.limit(_TREE).mutate(templates=_.templates.map(lambda text: text.substr(0, _SHOWN)))
+    )
     charted = [row["fingerprint"] for row in groups[:CHARTED]]
     new = _since(overview.end, choice.new_days)
     named = [row["sensor"] for row in sensors.rows[:CHARTED]]
@@ -175,6 +177,9 @@ _ORDER: Final = (
 _TREE: Final = 10_000
 """Scripts that the tree is made of, the commonest; with more, what the others share is missing in
 its branches, and the room at its right side is theirs."""
+
+
+_SHOWN: Final = 240  # characters of a template by which branches of the tree are told apart
 
 
 def _ran(engine: Engine, scripts: Expression) -> int:
@@ -238,17 +243,20 @@ def _span(overview: Overview) -> tuple[int, str]:
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
+    return moment.replace(tzinfo=timezone.utc) if moment and moment.tzinfo is None else moment
 
 
 def _since(end: str | None, days: int) -> str:
     """Return the time so many days before ``end``, as records have it."""
     moment = _moment(end)
-    if moment is None:
-        return ""
-    return (moment - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        since = None if moment is None else moment - timedelta(days=days)
+    except OverflowError:  # in a year that nobody had
+        since = None
+    return "" if since is None else since.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 # ---------------------------------------------------------------- the study's figures
@@ -541,7 +549,7 @@ def _scripts(ask: _Ask, scripts: Expression) -> Table:
 
 
 def _new_scripts(ask: _Ask, scripts: Expression, since: str, days: int) -> Table:
-    rows, more = ask.first(figures.new_scripts(scripts, since))
+    rows, more = ask.first(figures.new_scripts(scripts, since)) if since else ([], False)
     return Table(
         "new_scripts",
         "New scripts",

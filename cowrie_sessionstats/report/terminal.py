@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterable, Sequence
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NoReturn
 
 from cowrie_sessionstats.report.cells import TEXT, is_number, shown
 from cowrie_sessionstats.report.engine import Row
@@ -37,8 +38,14 @@ def write_result(table: Table, out: IO[str]) -> None:
 def _console(out: IO[str]) -> Any:
     from rich.console import Console  # noqa: PLC0415 - only for people, and slow to load
 
+    class Tables(Console):
+        """Leaves a closed pipe to us: rich would end the program, with status 1."""
+
+        def on_broken_pipe(self) -> NoReturn:
+            raise BrokenPipeError
+
     width = None if out.isatty() else _PLAIN
-    return Console(file=out, width=width, highlight=False, markup=False)
+    return Tables(file=out, width=width, highlight=False, markup=False)
 
 
 def _print(console: Any, text: str, style: str = "") -> None:
@@ -97,7 +104,9 @@ def _heading(report: Report) -> str:
     overview = report.overview
     when = ""
     if overview.start and overview.end:
-        start, end = (text[:19].replace("T", " ") for text in (overview.start, overview.end))
+        start, end = (
+            printable(text[:19].replace("T", " "), 19) for text in (overview.start, overview.end)
+        )
         when = f", {start} to {end} UTC"
     lines = [
         f"{overview.sessions:,} sessions{when}",
@@ -126,6 +135,11 @@ def _spread(name: str, overview: Overview) -> str:
 
 
 def stdout() -> IO[str]:
-    """Return the standard output, which takes whatever its encoding has no letter for."""
+    """Return the standard output, which takes whatever its encoding has no letter for.
+
+    Raises OSError if it is closed.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "is closed", "the standard output")
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     return sys.stdout
