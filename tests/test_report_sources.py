@@ -440,10 +440,11 @@ def test_whatever_stands_between_good_lines(
 ) -> None:
     """Good records are found, and nothing else is an error of ours."""
     from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
+    from cowrie_sessionstats.report.computing import report  # noqa: PLC0415
     from cowrie_sessionstats.report.engine import embedded  # noqa: PLC0415
     from cowrie_sessionstats.report.interest import rules  # noqa: PLC0415
     from cowrie_sessionstats.report.sources import TYPES, opened  # noqa: PLC0415
-    from cowrie_sessionstats.report.tables import Choice, report  # noqa: PLC0415
+    from cowrie_sessionstats.report.tables import Choice  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("any")
     good = json.dumps(RECORDS[0]).encode()

@@ -29,6 +29,7 @@ from cowrie_sessionstats.replay.formats import replacing
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress, skipped_lines
 from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.report import files, terminal
+from cowrie_sessionstats.report.computing import report
 from cowrie_sessionstats.report.engine import Engine, embedded
 from cowrie_sessionstats.report.figures import Count
 from cowrie_sessionstats.report.interest import rules
@@ -36,7 +37,7 @@ from cowrie_sessionstats.report.query import ask, records_of
 from cowrie_sessionstats.report.query import show as show_record
 from cowrie_sessionstats.report.query import similar as kin
 from cowrie_sessionstats.report.sources import TYPES, SourceError, Sources, opened
-from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report, report
+from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report
 from cowrie_sessionstats.summary import printable
 
 Form: TypeAlias = Literal["table", "json", "csv"]
