@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from configparser import ConfigParser, InterpolationError
 from pathlib import Path
@@ -17,6 +18,7 @@ from cowrie_sessionstats.commands import (
     read_vocabulary,
 )
 from cowrie_sessionstats.sessions import MAX_SESSIONS
+from cowrie_sessionstats.store import OUTBOX_MAX
 
 SECTION: Final = "output_sessionstats"
 MOST_SESSIONS: Final = 1_000_000
@@ -48,9 +50,26 @@ class Options:
     keep_passwords: bool = True
     vocabulary: Vocabulary = field(factory=default_vocabulary)
     """What is known of command lines, with what the operator adds."""
+    store: Path | None = None
+    """The file of what outlives the process; absolute. None: nothing does."""
+    outbox_max: int = OUTBOX_MAX
+    """Bytes of it."""
+    forward: tuple[str, ...] = ()
+    """Destinations; each has a section of its own (``destination_section``)."""
 
 
-KNOWN: Final = ("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords", "vocabulary")
+KNOWN: Final = (
+    *("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords", "vocabulary"),
+    *("store", "outbox_max", "forward"),
+)
+
+
+def destination_section(name: str) -> str:
+    """Return the section with a destination's options.
+
+    Not ``output_sessionstats_...``: Cowrie would load the plugin a second time for it.
+    """
+    return f"sessionstats_{name}"
 
 
 def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Options:
@@ -68,7 +87,17 @@ def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Option
         max_sessions=_number(config, "max_sessions", MAX_SESSIONS),
         keep_passwords=_choice(config, "passwords", {"keep": True, "drop": False}, default=True),
         vocabulary=_vocabulary(config),
+        store=_store(config),
+        outbox_max=_size(config, "outbox_max", OUTBOX_MAX),
+        forward=_forward(config),
     )
+    if options.forward and options.store is None:
+        raise OptionError(
+            "forward",
+            ", ".join(options.forward),
+            "needs the store, in which records wait until they are delivered. Remove the line "
+            "`store =`, or name a file there",
+        )
     _check_own(config, options.logfile)
     return options
 
@@ -180,6 +209,60 @@ def _vocabulary(config: ConfigParser) -> Vocabulary:
         return read_vocabulary(value)
     except VocabularyError as error:
         raise OptionError("vocabulary", value, f"{error}. Correct it or remove the line") from None
+
+
+def _store(config: ConfigParser) -> Path | None:
+    value = _value(config, "store")
+    if value is None:
+        return Path(_value(config, "state_path", "honeypot") or ".", _DEFAULT_STORE).absolute()
+    if "\0" in value:
+        raise OptionError("store", value, "names no file. Correct it or remove the line")
+    return Path(value).absolute() if value else None
+
+
+def _size(config: ConfigParser, name: str, default: int) -> int:
+    value = _value(config, name)
+    if value is None:
+        return default
+    match = _SIZE.fullmatch(value)
+    if match is not None:
+        size = int(match[1]) << _SHIFTS[match[2].upper()]
+        if LEAST_OUTBOX <= size <= MOST_OUTBOX:
+            return size
+    raise OptionError(
+        name,
+        value,
+        "has to be a size from 1 MiB to 1024 GiB, such as 256 MiB. Correct it or remove the line",
+    )
+
+
+def _forward(config: ConfigParser) -> tuple[str, ...]:
+    value = _value(config, "forward") or ""
+    names = tuple(part.strip() for part in value.split(",") if part.strip())
+    for name in names:
+        if _NAME.fullmatch(name) is None:
+            raise OptionError(
+                "forward",
+                value,
+                f"{name!r:.40} cannot be a destination's name: letters, digits and - only, and "
+                "commas between names",
+            )
+        if names.count(name) > 1:
+            raise OptionError("forward", value, f"{name} stands there twice. Remove one")
+    return names
+
+
+LEAST_OUTBOX: Final = 1 << 20
+MOST_OUTBOX: Final = 1 << 40
+"""Bytes of ``outbox_max``: below, not even a busy hour fits; above, the number is a mistake."""
+_SIZE: Final = re.compile(r"([0-9]{1,13}) ?(|[KMG]i?B?|B)", re.IGNORECASE)
+_SHIFTS: Final = {"": 0, "B": 0} | {
+    unit + end: shift
+    for unit, shift in (("K", 10), ("M", 20), ("G", 30))
+    for end in ("", "B", "IB", "I")
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_DEFAULT_STORE: Final = "sessionstats.sqlite"
 
 
 def _folder(config: ConfigParser) -> Path:

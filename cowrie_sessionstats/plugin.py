@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import cowrie.core.output
@@ -16,11 +18,16 @@ from twisted.logger import Logger
 
 from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
-from cowrie_sessionstats.options import OptionError, Options, read_options
+from cowrie_sessionstats.options import SECTION, OptionError, Options, read_options
 from cowrie_sessionstats.outputs import STOP_SECONDS, Destination
+from cowrie_sessionstats.outputs.delivery import Delivery
+from cowrie_sessionstats.outputs.destinations import read_destinations
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination, check_writable
+from cowrie_sessionstats.outputs.outbox import Logs, Outbox
 from cowrie_sessionstats.outputs.pipeline import PipelineDestination
+from cowrie_sessionstats.outputs.sending import Sender
 from cowrie_sessionstats.sessions import Sessions
+from cowrie_sessionstats.store import Store, StoreError, check_usable
 from cowrie_sessionstats.summary import Summary, printable
 from cowrie_sessionstats.worker import QUEUE_LIMIT, Worker
 
@@ -46,13 +53,15 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             options = read_options(CowrieConfig, os.environ)
             if options.log:
                 _check_log(options)
+            store = _checked_store(options)
+            senders = read_destinations(CowrieConfig, options.forward, os.environ)
         except OptionError as error:
             _log.error("sessionstats is off, Cowrie runs without it: {error}", error=str(error))
             return
         self._reactor = _reactor()
         self._errors = _complaints()
         at_once = options.max_sessions + QUEUE_LIMIT  # all sessions may end in one turn
-        self._worker = Worker(at_once)
+        self._worker = Worker(at_once * (1 if store is None else 2))  # each for log and store
         self._lines: LogDestination | None = None
         self._destinations: list[Destination] = []
         if options.log:
@@ -79,6 +88,11 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             templates=Templates(options.vocabulary),
         )
         self._finished = False
+        self._outbox: Outbox | None = None
+        if store is not None:
+            self._outbox = self._keep(options, store, senders, self._sessions)
+            self._destinations.append(self._outbox)
+            self._reactor.addSystemEventTrigger("before", "shutdown", self._outbox.settle)
         # Cowrie 3.0.10 on calls stop() after everything, when its dispatcher delivers no more;
         # older ones before the sessions are closed. So the plugin sees to its own end: records
         # of the sessions that end with the reactor go out in the phase in which it drops the
@@ -90,10 +104,41 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         self._reports.start(REPORT_SECONDS, now=False)
         targets = [str(options.logfile)] if options.log else []
         targets += ["Cowrie's other outputs"] if options.pipeline else []
+        targets += [f"{name} ({sender.target})" for name, sender in senders.items()]
         _log.info(
             "sessionstats is on: records go to {targets}",
             targets=" and to ".join(targets) or "nobody (log and pipeline are off)",
         )
+
+    def _keep(
+        self, options: Options, path: Path, senders: Mapping[str, Sender], sessions: Sessions
+    ) -> Outbox:
+        """Return the outbox, which begins when the reactor runs: Cowrie may fork before."""
+        troubles = _complaints()
+        store = Store(
+            path,
+            tuple(senders),
+            time.time,
+            lambda trouble: self._reactor.callFromThread(troubles.complain, trouble),
+            options.outbox_max,
+        )
+        outbox = Outbox(
+            store,
+            self._worker,
+            sessions,
+            Logs(_cowrie_log(), options.logfile if options.log else None),
+            self._emit,
+            self._reactor,
+            _complaints(),
+        )
+        deliveries = [
+            Delivery(
+                name, sender, store, outbox.in_worker, self._reactor, random.random, _complaints()
+            )
+            for name, sender in senders.items()
+        ]
+        self._reactor.callWhenRunning(outbox.start, deliveries)
+        return outbox
 
     def stop(self) -> None:
         """Finish, where Cowrie calls this at the very end; before that, only hand out records."""
@@ -131,13 +176,14 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         counters = sessions.counters
         _log.info(
             "sessionstats: {open} open, {written} written, {revised} revised, {evicted} evicted, "
-            "{dropped} dropped, {lost} not in the log, {errors} errors",
+            "{dropped} dropped, {lost} not in the log, {unkept} not in the store, {errors} errors",
             open=len(sessions),
             written=counters.written,
             revised=counters.revised,
             evicted=counters.evicted,
             dropped=counters.dropped,
             lost=0 if self._lines is None else self._lines.lost,
+            unkept=0 if self._outbox is None else self._outbox.lost + self._outbox.store.lost,
             errors=self._errors.count,
         )
 
@@ -221,6 +267,33 @@ def _check_log(options: Options) -> None:
             f"cannot be written: {error.strerror}. It has to be a file in a folder that exists "
             "and that Cowrie's user may write to",
         ) from None
+
+
+def _checked_store(options: Options) -> Path | None:
+    """Return the store's file; None if there is none, or nobody asked and it cannot be made."""
+    if options.store is None:
+        return None
+    try:
+        check_usable(options.store)
+    except (OSError, StoreError) as error:
+        if options.forward or CowrieConfig.has_option(SECTION, "store"):
+            raise OptionError("store", str(options.store), str(error)) from None
+        _log.warn(
+            "sessionstats has no store, and sessions that are open when Cowrie is killed will have "
+            "no record: {path} {error}",
+            path=str(options.store),
+            error=str(error),
+        )
+        return None
+    return options.store
+
+
+def _cowrie_log() -> Path | None:
+    """Return Cowrie's JSON log, from which sessions can be found again; None if it writes none."""
+    section = "output_jsonlog"
+    if not CowrieConfig.getboolean(section, "enabled", fallback=False):
+        return None
+    return Path(CowrieConfig.get(section, "logfile", fallback="cowrie.json")).absolute()
 
 
 def _loaded_outputs() -> list[Any]:

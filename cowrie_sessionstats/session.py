@@ -18,7 +18,7 @@ from cowrie_sessionstats.timestamps import WHOLE
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-Partial: TypeAlias = Literal["evicted", "joined_late", "open"]
+Partial: TypeAlias = Literal["evicted", "joined_late", "open", "recovered"]
 
 
 @define(eq=False, weakref_slot=False)
@@ -258,6 +258,10 @@ class Session:
             else:
                 self._start = max(0.0, round(end - self.duration, 6)), None
         return self._start
+
+    def forget_start(self) -> None:
+        """Let ``start`` answer anew: the session goes on, and its close can tell more."""
+        self._start = None
 
     def end(self) -> tuple[float | None, Any]:
         """Return when the session ended, or was last heard of, and the stamp that says so.

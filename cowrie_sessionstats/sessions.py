@@ -12,7 +12,7 @@ from attrs import define, field
 from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats.commands import Templates, default_vocabulary
 from cowrie_sessionstats.session import Partial, Session
-from cowrie_sessionstats.summary import summary_of
+from cowrie_sessionstats.summary import Summary, summary_of
 
 MAX_SESSIONS: Final = 20_000
 """Open sessions at once: far more than a Cowrie process bears, and at most 80 MB of counters."""
@@ -72,6 +72,10 @@ class Sessions:
     give_up_after: float = math.inf
     """Seconds without an event after which a session that has to make room for another counts as
     one whose end was not seen: it is ``open``, not ``evicted``."""
+    unfinished: Partial = "open"
+    """What a session is whose end is not seen."""
+    touched: dict[events.SessionKey, None] | None = None
+    """Where to note the sessions of which something came; None: nowhere."""
     counters: Counters = field(factory=Counters, init=False)
     # In order of their last event, and of their close with its time; the oldest first.
     _open: OrderedDict[events.SessionKey, Session] = field(factory=OrderedDict, init=False)
@@ -82,6 +86,10 @@ class Sessions:
     def __len__(self) -> int:
         """Return how many sessions are open."""
         return len(self._open)
+
+    def is_open(self, key: events.SessionKey) -> bool:
+        """Return whether a session is open."""
+        return key in self._open
 
     def keys(self) -> Iterator[events.SessionKey]:
         """Yield the sessions of which something can still come: open, or lately closed."""
@@ -115,6 +123,8 @@ class Sessions:
             self._close(key, session, None)
             return
         self._open.move_to_end(key)
+        if self.touched is not None:
+            self.touched[key] = None
         if not session.connected:
             session.identify(events.endpoints(raw))
 
@@ -249,6 +259,8 @@ class Sessions:
         if partial is None and not session.connected:
             partial = "joined_late"
         session.partial = partial
+        if self.touched is not None:
+            self.touched.pop(key, None)
         self.counters.written += 1
         end = session.end()[0]
         if session.weight() <= RECENT_WEIGHT:
@@ -280,6 +292,18 @@ class Sessions:
         if not self.final_only:
             self.emit(self.make(session))
 
+    def as_recovered(self, key: events.SessionKey) -> Summary | None:
+        """Return the record that an open session would have if the process were killed now."""
+        session = self._open.get(key)
+        if session is None:
+            return None
+        session.partial = "recovered"
+        try:
+            return summary_of(session)
+        finally:
+            session.partial = None
+            session.forget_start()
+
     def forget(self, now: float | None) -> None:
         """Let go of closed sessions that are too old or too many at ``now`` (seconds).
 
@@ -301,13 +325,13 @@ class Sessions:
                 self.emit(self.make(session))
 
     def finish(self) -> None:
-        """Emit what is left: open sessions (``partial: "open"``), and revisions not yet out.
+        """Emit what is left: open sessions (``unfinished``), and revisions not yet out.
 
         If ``emit`` raises, the session at hand is lost and another call goes on with the next.
         """
         while self._open:
             key, session = self._open.popitem(last=False)
-            self._close(key, session, "open")
+            self._close(key, session, self.unfinished)
         for key in list(self._recent):
             self._retire(key)
 

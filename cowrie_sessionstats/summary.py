@@ -128,7 +128,8 @@ class Summary:
 
     partial: Partial | None = _key(
         "why the record is not whole: `evicted` (too many sessions were open), `joined_late` "
-        "(the beginning was not seen), `open` (the end was not seen)"
+        "(the beginning was not seen), `open` (the end was not seen), `recovered` (Cowrie was "
+        "killed before the end)"
     )
     truncated: tuple[str, ...] | None = _key("keys whose text or list was cut")
     late_events: int = _key("events that came after this record was first written", default=0)

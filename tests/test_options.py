@@ -21,7 +21,10 @@ def read_options(config: ConfigParser, environment: dict[str, str] | None = None
 def config(text: str) -> ConfigParser:
     """Return a configuration read as Cowrie reads it."""
     parser = ConfigParser(interpolation=ExtendedInterpolation())
-    parser.read_string(f"[honeypot]\nlog_path = var/log/cowrie\nlogtype = rotating\n{text}")
+    parser.read_string(
+        "[honeypot]\nlog_path = var/log/cowrie\nstate_path = var/lib/cowrie\n"
+        f"logtype = rotating\n{text}"
+    )
     return parser
 
 

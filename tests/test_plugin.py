@@ -78,7 +78,8 @@ def said() -> Iterator[list[str]]:
 def logfile(tmp_path: Path) -> Iterator[Path]:
     """Return the log of the plugin, which is configured in Cowrie's own configuration."""
     path = tmp_path / "sessionstats.json"
-    CowrieConfig.read_dict({SECTION: {"enabled": "true", "logfile": str(path)}})
+    store = str(tmp_path / "sessionstats.sqlite")
+    CowrieConfig.read_dict({SECTION: {"enabled": "true", "logfile": str(path), "store": store}})
     yield path
     CowrieConfig.remove_section(SECTION)
 
@@ -93,7 +94,7 @@ def pipeline(logfile: Path) -> Iterator[Pipeline]:
 
 
 ANYTHING: list[Any] = [None, 7, "", [], {"eventid": {}}, {"eventid": "cowrie.command.input"}]
-WORDS = ["written", "revised", "evicted", "dropped", "not in the log", "errors"]
+WORDS = ["written", "revised", "evicted", "dropped", "not in the log", "not in the store", "errors"]
 VISIT = (connect(), login(), command("id", 2.0), closed(3.0))
 
 
@@ -209,7 +210,8 @@ def test_counters_are_said_every_hour(
     assert not logfile.exists()
     clock = task.Clock()
     clock.addSystemEventTrigger = lambda *_: None  # type: ignore[attr-defined]
-    clock.callFromThread = lambda call: call()  # type: ignore[attr-defined]
+    clock.callFromThread = lambda call, *more: call(*more)  # type: ignore[attr-defined]
+    clock.callWhenRunning = lambda *_: None  # type: ignore[attr-defined]
     monkeypatch.setattr("cowrie_sessionstats.plugin._reactor", lambda: clock)
     plugin = Output()
     plugin.write(connect())
