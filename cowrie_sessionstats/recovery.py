@@ -16,7 +16,7 @@ from cowrie_sessionstats import events, timestamps
 from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Checkpoint, Store, identity, unpack
-from cowrie_sessionstats.summary import Summary, record, summary_from
+from cowrie_sessionstats.summary import Summary, record, summary_from, summary_of
 
 READ_MAX: Final = 256 << 20
 """Bytes of a log that are read again at most: days of a usual sensor, some seconds of work."""
@@ -175,9 +175,10 @@ class Replay:
 
         Only of those whose beginning is there.
         """
-        found: list[Summary] = []
+        found: list[tuple[bool, Summary]] = []
         sessions = Sessions(
             found.append,
+            make=lambda session: (session.connected, summary_of(session)),
             keep_passwords=self.keep_passwords,
             templates=self.templates,
             final_only=True,
@@ -214,9 +215,11 @@ class Replay:
 _FORGET_EVENTS: Final = 1_000
 
 
-def _whole(found: list[Summary]) -> Iterator[Summary]:
+def _whole(found: list[tuple[bool, Summary]]) -> Iterator[Summary]:
     """Yield those of which everything was seen, and empty the list."""
-    yield from [summary for summary in found if summary.partial in {None, "recovered"}]
+    for connected, summary in found:
+        if connected and summary.partial in {None, "recovered"}:
+            yield summary
     found.clear()
 
 

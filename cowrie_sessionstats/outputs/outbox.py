@@ -272,7 +272,11 @@ class Outbox:
         def look() -> list[Summary]:
             if not self.store.open():
                 raise OSError
-            return list(recovery.run())
+            missing = list(recovery.run())
+            if self.store.state(OWN_LOG) is None:  # a new file: sessions are looked for from here
+                self._remember(self.logs.cowrie_end, self.logs.own_end, self.store.next_place())
+                self.store.commit()
+            return missing
 
         self.in_worker(look).addCallbacks(self._found, self._not_now)
 

@@ -1,0 +1,359 @@
+"""A Cowrie that is killed at any moment: every session that its log knows of has a record."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from logs import as_lines
+from samples import START, closed, command, connect, event, login, records
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.outputs.log import LineFile, LogDestination
+from cowrie_sessionstats.outputs.outbox import CHECKPOINT_COMMITS, Logs, Outbox
+from cowrie_sessionstats.outputs.sending import Limits
+from cowrie_sessionstats.recovery import Place, end_of, place_from
+from cowrie_sessionstats.sessions import Sessions
+from cowrie_sessionstats.store import Store
+from cowrie_sessionstats.summary import Summary, record, to_json
+
+ALL = Limits(records=1_000_000, size=1 << 40)
+Event = dict[str, Any]
+
+
+class Thread(Clock):
+    """A reactor that runs when it is told to, with a worker thread that does the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: deque[Callable[[], None]] = deque()
+
+    def callFromThread(self, call: Callable[..., Any], *more: Any) -> None:  # noqa: N802
+        """Call soon."""
+        self.callLater(0, call, *more)
+
+    def submit(self, task: Callable[[], None]) -> bool:
+        """Take a task for the worker thread."""
+        self.tasks.append(task)
+        return True
+
+    def drain(self, _: float) -> bool:
+        """Run everything."""
+        self.work(len(self.tasks))
+        return True
+
+    def work(self, most: int) -> None:
+        """Let the worker thread come so far, and the reactor round."""
+        for _ in range(min(most, len(self.tasks))):
+            self.tasks.popleft()()
+        self.advance(0)
+
+
+@define(eq=False)
+class Process:
+    """The plugin in one process, beside Cowrie's own JSON log."""
+
+    folder: Path
+    has_cowrie_log: bool = True
+    thread: Any = field(factory=Thread)
+    emitted: list[Summary] = field(factory=list)
+    sessions: Sessions = field(init=False)
+    store: Store = field(init=False)
+    outbox: Outbox = field(init=False)
+    log: LogDestination = field(init=False)
+
+    @property
+    def cowrie_log(self) -> Path:
+        """Return the path of Cowrie's log."""
+        return self.folder / "cowrie.json"
+
+    def __attrs_post_init__(self) -> None:
+        self.cowrie_log.touch()  # Cowrie opens it before it loads us
+        complaints = Complaints(Logger(), lambda: 0.0)
+        own = self.folder / "sessionstats.json"
+        self.log = LogDestination(
+            LineFile(own, daily=False), self.thread, complaints, self.thread.callFromThread
+        )
+        self.sessions = Sessions(self.emit)
+        self.store = Store(
+            self.folder / "sessionstats.sqlite", ("siem",), lambda: START, pytest.fail
+        )
+        logs = Logs(self.cowrie_log if self.has_cowrie_log else None, own)
+        self.outbox = Outbox(
+            self.store, self.thread, self.sessions, logs, self.emit, self.thread, complaints
+        )
+        self.outbox.start([])
+
+    def emit(self, summary: Summary) -> None:
+        """Hand out a record."""
+        self.emitted.append(summary)
+        self.log.write(summary)
+        self.outbox.write(summary)
+
+    def play(self, raw: Event) -> None:
+        """Let an event happen: into Cowrie's log, then to the plugin."""
+        with self.cowrie_log.open("ab") as file:
+            file.write(as_lines([raw]))
+        self.sessions.feed(raw)
+
+    def rotate(self, number: int) -> None:
+        """Move Cowrie's log away, as it does itself at midnight."""
+        if self.cowrie_log.exists():
+            self.cowrie_log.rename(self.folder / f"cowrie.json.2026-03-{number:02d}")
+
+    def seconds(self, count: int) -> None:
+        """Let time go by, with everything done that there is to do."""
+        for _ in range(count):
+            self.thread.advance(1)
+            for _ in range(6):
+                self.thread.work(1_000_000)
+
+    def kill(self) -> None:
+        """End without another word."""
+        self.thread.tasks.clear()
+        self.store._release()
+
+    def outgoing(self) -> list[dict[str, Any]]:
+        """Return the records that wait for the destination."""
+        return [entry.record() for entry in self.store.batch("siem", ALL)[0]]
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return the records in the log."""
+        path = self.folder / "sessionstats.json"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def visits(count: int, seed: int) -> list[Event]:
+    """Return the events of sessions that overlap; one in five is not closed."""
+    chance = random.Random(seed)
+    made = []
+    for number in range(count):
+        name = f"{seed % 0xFFFF:04x}{number:08x}"
+        begin, lines = chance.uniform(0, 20), chance.randint(0, 5)
+        at = begin
+        made.append(connect(begin, name))
+        made.append(login(begin + 0.1, name))
+        for line in range(lines):
+            at += chance.uniform(0.1, 3)
+            made.append(command(f"echo {chance.randint(0, 3)}; id {line}", at, name))
+        if chance.random() < 0.8:
+            end = closed(at + 1, name)
+            end["duration_ms"] = round((at + 1 - begin) * 1000)
+            made.append(end)
+    return sorted(made, key=lambda raw: raw["timestamp"])
+
+
+def expected(events: list[Event]) -> dict[str, dict[str, Any]]:
+    """Return the record of each session, as a replay of the log has it."""
+    return {made["session"]: made for made in records(events)}
+
+
+def without_ending(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without what says how it ended."""
+    return {key: value for key, value in made.items() if key not in {"partial", "message"}}
+
+
+steps = st.lists(
+    st.sampled_from(["event"] * 6 + ["work", "some work", "second", "seconds", "rotate"]),
+    max_size=120,
+)
+
+
+@settings(max_examples=150)
+@given(steps, st.integers(0, 2**32))
+def test_no_session_that_cowries_log_knows_is_without_a_record(todo: list[str], seed: int) -> None:
+    """Whenever the process dies, whatever of its work was not done, across rotations and a start.
+
+    Sessions that had ended have the very record; those that were open are ``recovered`` with
+    everything up to the last event; none has two.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        chance = random.Random(seed)
+        process = Process(Path(folder))
+        process.thread.work(1)
+        events, played = deque(visits(6, seed)), []
+        for number, step in enumerate(todo):
+            if step == "event" and events:
+                played.append(events.popleft())
+                process.play(played[-1])
+            elif step == "rotate":
+                process.rotate(number)
+            elif step == "second":
+                process.thread.advance(1)
+            elif step == "seconds":
+                process.seconds(chance.randint(1, CHECKPOINT_COMMITS + 2))
+            else:
+                process.thread.work(1_000_000 if step == "work" else chance.randint(0, 5))
+        process.kill()
+        again = Process(Path(folder))
+        later = visits(3, seed + 1)
+        for raw in later:  # new sessions begin before the old ones are found
+            again.play(raw)
+        again.seconds(3)
+        wanted = expected(played)
+        made = [r for r in again.outgoing() if r["session"] in wanted]
+        assert Counter(r["session"] for r in made) == dict.fromkeys(wanted, 1)
+        for one in made:
+            if "partial" in wanted[one["session"]]:
+                assert one["partial"] == "recovered"
+                assert without_ending(one) == without_ending(wanted[one["session"]])
+            else:
+                assert one == wanted[one["session"]]
+        assert Counter(
+            r["session"] for r in again.logged() if r["session"] in wanted
+        ) == dict.fromkeys(wanted, 1), "once in the log"
+        assert not [
+            r for r in again.outgoing() if r.get("partial") == "recovered" and r not in made
+        ]
+        again.kill()
+        third = Process(Path(folder))
+        third.seconds(2)
+        assert not [s for s in third.emitted if s.session in wanted], "nothing comes twice"
+        third.kill()
+
+
+def test_without_cowries_log_the_last_checkpoint_tells(tmp_path: Path) -> None:
+    """With what was counted up to it; at most 5 s are missing."""
+    process = Process(tmp_path, has_cowrie_log=False)
+    process.seconds(1)
+    for raw in (connect(), login(), command("id", 2.0)):
+        process.play(raw)
+    process.seconds(5)
+    process.play(command("uname", 9.0))
+    process.kill()
+    again = Process(tmp_path, has_cowrie_log=False)
+    again.seconds(2)
+    (one,) = again.outgoing()
+    assert (one["partial"], one["commands"], one["last_command"]) == ("recovered", 1, "id")
+    assert again.logged() == [one]
+
+
+def test_a_record_that_was_in_the_log_only_goes_out_as_it_is(tmp_path: Path) -> None:
+    """Killed between the two: it is not made a second time under another identity."""
+    process = Process(tmp_path, has_cowrie_log=False)
+    process.seconds(1)
+    for raw in (connect(), login(), command("id", 2.0)):
+        process.play(raw)
+    process.seconds(5)
+    process.play(closed(7.0))
+    process.thread.work(1)
+    (logged,) = process.logged()
+    process.kill()
+    again = Process(tmp_path, has_cowrie_log=False)
+    again.seconds(2)
+    assert again.outgoing() == [logged]
+    assert again.logged() == [logged]
+
+
+def test_a_clean_stop_leaves_nothing_to_be_found(tmp_path: Path) -> None:
+    """Sessions that it ended have their records, ``open``; the next start adds none."""
+    process = Process(tmp_path)
+    process.seconds(1)
+    for raw in visits(5, 7):
+        process.play(raw)
+    process.seconds(5)
+    process.sessions.finish()
+    process.outbox.stop()
+    again = Process(tmp_path)
+    again.seconds(2)
+    assert again.emitted == []
+    assert len(again.outgoing()) == 5
+
+
+def test_sessions_are_kept_again_when_the_store_had_to_be_replaced(tmp_path: Path) -> None:
+    """Also those of which nothing came since."""
+    process = Process(tmp_path, has_cowrie_log=False)
+    process.store.trouble = lambda _: None
+    process.seconds(1)
+    for raw in (connect(), login(), command("id", 2.0)):
+        process.play(raw)
+    process.seconds(5)
+    process.store._file.close()  # type: ignore[union-attr]
+    process.store._file = None
+    for path in tmp_path.glob("sessionstats.sqlite*"):
+        path.write_bytes(b"rubbish" * 1000)
+    process.store.generation += 1
+    process.seconds(6)
+    process.kill()
+    again = Process(tmp_path, has_cowrie_log=False)
+    again.seconds(2)
+    (one,) = again.outgoing()
+    assert (one["partial"], one["commands"]) == ("recovered", 1)
+
+
+def test_hostile_lines_in_the_logs_hinder_nothing(tmp_path: Path) -> None:
+    """Broken ones, other programs', enormous ones."""
+    process = Process(tmp_path)
+    process.seconds(1)
+    hostile = [
+        b"\0\0\0",
+        b"[" * 100_000,
+        b'{"eventid": "cowrie.sessionstats.summary"}',
+        b'{"eventid": "cowrie.command.input", "session": {"a": 1}, "input": [1]}',
+        b'{"session": "x", "eventid": 7}',
+        b'"' + b"x" * 5_000_000 + b'"',
+    ]
+    process.play(connect())
+    for name in ("cowrie.json", "sessionstats.json"):
+        with (tmp_path / name).open("ab") as file:
+            file.write(b"\n".join(hostile) + b"\n")
+    process.play(command("id", 2.0))
+    process.kill()
+    again = Process(tmp_path)
+    again.seconds(2)
+    found = [one for one in again.outgoing() if one.get("partial") == "recovered"]
+    assert [one["commands"] for one in found] == [1]
+
+
+@given(st.one_of(st.none(), st.text(), st.lists(st.integers() | st.none()).map(json.dumps)))
+def test_any_text_gives_a_place(text: str | None) -> None:
+    """One that no place was written as stands for none."""
+    assert isinstance(place_from(text), Place)
+
+
+def test_a_place_is_what_was_written(tmp_path: Path) -> None:
+    """Of a file that is not there, that of none."""
+    path = tmp_path / "log"
+    assert end_of(path) == end_of(None) == Place()
+    path.write_bytes(b"12345")
+    assert place_from(end_of(path).to_text()) == end_of(path)
+    assert end_of(path).offset == 5
+
+
+def test_late_events_of_a_session_make_no_session(tmp_path: Path) -> None:
+    """What comes behind the last checkpoint of a session that had its record is no session."""
+    process = Process(tmp_path)
+    process.seconds(1)
+    for raw in (connect(), login(), closed(3.0)):
+        process.play(raw)
+    process.seconds(6)
+    process.play(event("session.file_download", 9.0, url="http://a/", shasum="0" * 64, late=True))
+    process.kill()
+    again = Process(tmp_path)
+    again.seconds(2)
+    assert again.emitted == []
+
+
+def test_the_line_of_a_recovered_session_says_so() -> None:
+    """For people, and as any record for machines."""
+    made: list[Summary] = []
+    sessions = Sessions(made.append)
+    for raw in (connect(), login(), command("id", 2.0)):
+        sessions.feed(raw)
+    summary = sessions.as_recovered(("svr04", "5ca1ab1e0001"))
+    assert summary is not None
+    assert "recovered" in summary.message
+    assert json.loads(to_json(summary)) == record(summary)
+    sessions.feed(closed(3.0))
+    assert made[0].partial is None
