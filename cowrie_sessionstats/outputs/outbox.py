@@ -232,7 +232,11 @@ class Outbox:
     def _keep(
         self, taken: list[tuple[SessionKey, Summary]], cowrie: Place, own: Place, place: int
     ) -> None:
-        since, self._since = self._since, cowrie
+        since = self._since
+        # Between a rotation and the first line after it there can be no log: the old place holds.
+        is_there = cowrie.inode != 0 or self.logs.cowrie is None
+        if is_there:
+            self._since = cowrie
         # One that was closed meanwhile has its record on the way to the store already.
         taken = [each for each in taken if self.sessions.is_open(each[0])]
 
@@ -242,7 +246,8 @@ class Outbox:
                     Checkpoint(key, since.to_text(), pack(record(summary)))
                     for key, summary in taken
                 )
-                self._remember(cowrie, own, place)
+                if is_there:
+                    self._remember(cowrie, own, place)
             except Exception as error:  # noqa: BLE001 - the next one may succeed
                 self._say(f"open sessions cannot be kept: {printable(str(error), ERROR_LIMIT)}")
             self.clock.callFromThread(self._kept)
