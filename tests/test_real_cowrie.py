@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,48 @@ def test_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:
         record = honeypot.wait_for(visit)
         assert {key: record.get(key) for key in visit.did} == visit.did
         assert_replayed(honeypot, record)
+
+
+def test_a_killed_cowrie_leaves_no_session_without_a_record(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """After ``kill -9`` and a new start: one that had just ended, one kept open, one new."""
+    honeypot = Honeypot(environment, tmp_path)
+
+    async def visits() -> tuple[Visit, Visit, Visit]:
+        async with attackers.ssh(honeypot.ports) as (connection, kept):
+            process = await connection.create_process(term_type="xterm", term_size=(80, 24))
+            for line in ("uname -a", "id"):
+                await process.stdout.readuntil(("$ ", "# "))
+                process.stdin.write(f"{line}\r")
+            await process.stdout.readuntil(("$ ", "# "))
+            for _ in range(6):  # until it was kept, without being idle
+                await asyncio.sleep(1)
+                await connection.run("uname -r")
+            await connection.run("uname -n")
+            ended = await attackers.visit(SCENARIOS["ssh_exec"], honeypot.ports)
+            async with attackers.ssh(honeypot.ports) as (another, new):
+                await another.run("uname -m")
+                await asyncio.get_running_loop().run_in_executor(None, honeypot.running.kill)
+        return kept, ended, new
+
+    kept, ended, new = asyncio.run(visits())
+    honeypot.running = environment.installation.start(honeypot.folder)
+    try:
+        records = [honeypot.wait_for(visit) for visit in (kept, ended, new)]
+        honeypot.running.stop()
+        again = environment.installation.start(honeypot.folder)
+        time.sleep(2)
+        again.stop()
+        by_port = Counter(record["src_port"] for record in honeypot.lines(SUMMARIES))
+        assert by_port == {visit.port: 1 for visit in (kept, ended, new)}
+    finally:
+        honeypot.running.kill()
+    assert [record.get("partial") for record in records] == ["recovered", None, "recovered"]
+    assert [record["commands"] for record in records] == [9, 1, 1]
+    assert records[0]["last_command"] == "uname -n"
+    for record in records:
+        jsonschema.validate(record, json_schema())
 
 
 def test_sigterm_in_mid_session_still_gives_its_record(
