@@ -85,7 +85,7 @@ class Delivery:
     _sleeping: tuple[Deferred[None], Any] | None = field(default=None, init=False)
     _sending: Deferred[Verdict] | None = field(default=None, init=False)
     _idle: Deferred[None] | None = field(default=None, init=False)
-    """Fires when what is being sent has its verdict."""
+    """Fires when the source knows what became of what is being sent."""
     _good: Entry | None = field(default=None, init=False)
     """A record that the receiver took."""
     _refused: int = field(default=0, init=False)
@@ -102,7 +102,7 @@ class Delivery:
             self._awake()
 
     def settle(self) -> Deferred[None]:
-        """Start nothing new; the result fires when what is being sent has its verdict."""
+        """Start nothing new; the result fires when the source knows of what was being sent."""
         self._stopping = True
         self._awake()
         settled: Deferred[None] = Deferred()
@@ -140,7 +140,9 @@ class Delivery:
                 )
             if entries and not self._stopping:
                 self._news = True
+                self.is_sending = True
                 yield self._deliver(entries)
+                self._sent()
 
     @inlineCallbacks
     def _ask(self, task: Callable[[], _T], otherwise: _T) -> Generator[Deferred[Any], Any, _T]:
@@ -252,16 +254,13 @@ class Delivery:
     @inlineCallbacks
     def _send(self, group: Sequence[Entry]) -> Generator[Deferred[Any], Any, Verdict]:
         """Send records and return what became of them."""
-        self.is_sending = True
         try:
             batch = yield self.in_worker(
                 lambda: self.sender.render([entry.record() for entry in group])
             )
         except Exception as error:  # noqa: BLE001 - one of these records is to blame
-            self._sent()
             return Refused(f"cannot be rendered: {printable(str(error), ERROR_LIMIT)}")
         if self._stopping:
-            self._sent()
             return Failed("stopping")
         try:
             self._sending = self.sender.send(batch)
@@ -271,10 +270,10 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - a mistake of ours; the honeypot goes on
             verdict = Failed(f"{type(error).__name__}: {printable(str(error), ERROR_LIMIT)}")
         self._sending = None
-        self._sent()
         return verdict
 
     def _sent(self) -> None:
+        """Take note that a batch is over, and what became of it is known to the source."""
         self.is_sending = False
         idle, self._idle = self._idle, None
         if idle is not None:
