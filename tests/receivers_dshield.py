@@ -71,6 +71,8 @@ class DShieldServer:
     keys: Mapping[str, str]
     extended: bool = False
     """Whether a log may have the four further fields."""
+    takes_surrogates: bool = field(default=False, init=False)
+    """Whether a text may hold a lone surrogate."""
     url: str = field(default="", init=False)
     faults: deque[Fault] = field(factory=deque, init=False)
     requests: list[dict[str, Any]] = field(factory=list, init=False)
@@ -129,7 +131,7 @@ class DShieldServer:
         logs: list[Log] = report["logs"]
         _must(bool(logs), "no logs")
         for log in logs:
-            self._check_log(log)
+            self.check_log(log)
         return logs
 
     def _check_authorization(self, header: str) -> None:
@@ -151,7 +153,8 @@ class DShieldServer:
         mac.update(key.encode())
         _must(base64.b64encode(mac.digest()).decode() == credentials, "bad credentials")
 
-    def _check_log(self, log: Any) -> None:
+    def check_log(self, log: Any) -> None:
+        """Raise ValueError unless a log has the fields and types that it must have."""
         _must(isinstance(log, dict), "a log is no object")
         further = set(log) - set(SEVEN)
         _must(set(SEVEN) <= set(log), f"a log lacks {set(SEVEN) - set(log)}")
@@ -160,7 +163,8 @@ class DShieldServer:
         _must(type(when) is float and 0 < when < LATEST, f"timestamp {when!r}")
         for name in SEVEN[1:]:
             _must(isinstance(log[name], str), f"{name} is no text")
-            log[name].encode()  # ValueError for a lone surrogate, which PHP's parser refuses
+            if not self.takes_surrogates:
+                log[name].encode()  # ValueError for a lone one, which many JSON parsers refuse
         for name in further:
             _must(name in EXTENDED, f"unknown field {name}")
             _must(type(log[name]) in EXTENDED[name], f"{name} is {log[name]!r}")
