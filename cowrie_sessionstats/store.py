@@ -231,7 +231,8 @@ class Store:
 
     def close(self) -> None:
         """Write what is left and let go of the file."""
-        self.commit()
+        with contextlib.suppress(StoreError):
+            self.commit()
         self._release()
 
     def _take_lock(self) -> None:

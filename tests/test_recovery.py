@@ -6,7 +6,7 @@ import json
 import random
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,17 @@ class Thread(Clock):
         self.advance(0)
 
 
+LIVING: list[Process] = []
+
+
+@pytest.fixture(autouse=True)
+def none_lives_on() -> Iterator[None]:
+    """Let every process of a test end with it."""
+    yield
+    while LIVING:
+        LIVING.pop().kill()
+
+
 @define(eq=False)
 class Process:
     """The plugin in one process, beside Cowrie's own JSON log."""
@@ -94,6 +105,7 @@ class Process:
             self.store, self.thread, self.sessions, logs, self.emit, self.thread, complaints
         )
         self.outbox.start([])
+        LIVING.append(self)
 
     def emit(self, summary: Summary) -> None:
         """Hand out a record."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +41,33 @@ class Made:
     path: Path
     said: list[str] = field(factory=list)
     now: float = 1_000_000.0
+    _open: list[Any] = field(factory=list)
 
     def store(self, *names: str, **options: Any) -> Store:
         """Return a store that is open."""
         store = Store(self.path, names, lambda: self.now, self.said.append, **options)
+        self._open.append(store)
         store.open()
         return store
 
+    def other(self, path: Path | None = None) -> sqlite3.Connection:
+        """Return a connection of another program to the file."""
+        connection = sqlite3.connect(path or self.path, isolation_level=None)
+        self._open.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close all."""
+        for each in self._open:
+            each.close()
+
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path: Path) -> Iterator[Made]:
     """Return what makes stores of one file."""
-    return Made(tmp_path / "sessionstats.sqlite")
+    makes = Made(tmp_path / "sessionstats.sqlite")
+    yield makes
+    makes.close()
 
 
 def record(number: int, **more: Any) -> dict[str, Any]:
@@ -149,7 +166,7 @@ def test_places_go_on_where_everything_was_delivered(made: Made) -> None:
         store.delivered("siem", 1, store.batch("siem", ALL)[0][-1].seq)
         store.remember({}, store.next_place())
         store.close()
-        assert sqlite3.connect(made.path).execute("SELECT count(*) FROM record").fetchone() == (0,)
+        assert made.other().execute("SELECT count(*) FROM record").fetchone() == (0,)
 
 
 def test_over_its_size_the_oldest_go_and_it_is_said(made: Made) -> None:
@@ -180,14 +197,13 @@ def test_records_set_aside_are_kept_with_the_reason_and_can_come_again(made: Mad
     store.delivered("siem", 2, 3)
     store.delivered("isc", 3, 3)
     store.commit()
-    other = sqlite3.connect(made.path)
+    other = made.other()
     ((name, reason, packed),) = other.execute("SELECT destination, reason, packed FROM aside")
     assert (name, unpack(packed)) == ("siem", record(1))
     assert reason.startswith("a reason \\ud800")
     assert len(reason) < 400
     assert numbers(store) == []
     other.execute("UPDATE aside SET again = 1")
-    other.commit()
     store.commit()
     assert numbers(store) == [1]
     assert numbers(store, "isc") == [], "it was for one destination only"
@@ -203,9 +219,7 @@ def test_records_set_aside_take_a_fourth_at_most(made: Made) -> None:
         packed = pack(record(number, x="x" * 10_000))
         store.set_aside("siem", Entry(number + 1, 0.0, packed), "no")
         store.commit()
-    ((count, size),) = sqlite3.connect(made.path).execute(
-        "SELECT count(*), sum(length(packed)) FROM aside"
-    )
+    ((count, size),) = made.other().execute("SELECT count(*), sum(length(packed)) FROM aside")
     assert size <= 1 << 18
     assert store.progress["siem"].aside_overflowed == 100 - count > 0
 
@@ -239,12 +253,12 @@ def test_a_file_that_is_no_database_is_moved_aside(made: Made, content: bytes) -
 
 def test_another_programs_database_is_moved_aside_whole(made: Made) -> None:
     """Not a table of it is touched."""
-    other = sqlite3.connect(made.path)
+    other = made.other()
     other.executescript("CREATE TABLE mine (x); INSERT INTO mine VALUES (7);")
     other.close()
     made.store("siem").close()
     (aside,) = made.path.parent.glob("*.damaged-*")
-    assert sqlite3.connect(aside).execute("SELECT x FROM mine").fetchall() == [(7,)]
+    assert made.other(aside).execute("SELECT x FROM mine").fetchall() == [(7,)]
     assert "another program's" in made.said[0]
 
 
@@ -257,11 +271,11 @@ def test_a_file_that_breaks_while_it_is_used_makes_room_for_another(made: Made) 
     store.delivered("siem", 2000, 2000)
     store.remember({}, 1)
     store.commit()
-    sqlite3.connect(made.path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    made.other().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with made.path.open("r+b") as file:
         file.seek(4096 * 3)
         file.write(b"\xff" * 4096 * 60)
-    sqlite3.connect(made.path).execute("CREATE TABLE spoils_the_cache (x)")
+    made.other().execute("CREATE TABLE spoils_the_cache (x)")
     store.add(record(7000))
     store.remember({}, 2001)
     for _ in range(3):
@@ -276,7 +290,7 @@ def test_a_file_that_breaks_while_it_is_used_makes_room_for_another(made: Made) 
 def test_a_newer_file_is_refused_and_not_touched(made: Made) -> None:
     """By the check before the start, and by opening it."""
     made.store("siem").close()
-    other = sqlite3.connect(made.path)
+    other = made.other()
     other.execute(f"PRAGMA user_version = {_database.VERSION + 1}")
     other.close()
     before = made.path.read_bytes()
@@ -297,15 +311,15 @@ def test_a_file_of_each_older_version_is_brought_forward(
     later = (*_database.MIGRATIONS, "CREATE TABLE later (x); ALTER TABLE record ADD COLUMN y")
     monkeypatch.setattr(_database, "MIGRATIONS", later)
     monkeypatch.setattr(_database, "VERSION", len(later))
-    file = _database.connect(made.path)
-    assert file.execute("PRAGMA user_version").fetchone() == (len(later),)
-    assert file.execute("SELECT count(y), count(*) FROM record").fetchone() == (0, 1)
+    with contextlib.closing(_database.connect(made.path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (len(later),)
+        assert file.execute("SELECT count(y), count(*) FROM record").fetchone() == (0, 1)
 
 
 def test_two_processes_do_not_share_a_file(made: Made) -> None:
     """The second waits, says so, and goes on when the first has gone."""
     first = made.store("siem")
-    second = Store(made.path, ("siem",), lambda: 0.0, made.said.append)
+    second = made.store("siem")
     second.add(record(1))
     assert not second.commit()
     assert "used by another process" in made.said[0]
@@ -317,7 +331,7 @@ def test_two_processes_do_not_share_a_file(made: Made) -> None:
 def test_the_command_line_holding_the_file_is_no_failure(made: Made) -> None:
     """Its lock is waited for; nothing is said and nothing lost."""
     store = made.store("siem")
-    other = sqlite3.connect(made.path, isolation_level=None)
+    other = made.other()
     other.execute("BEGIN IMMEDIATE")
     store.add(record(1))
     assert not store.commit()
@@ -330,7 +344,7 @@ def test_without_a_disk_records_wait_in_memory_up_to_a_bound(made: Made) -> None
     """Destinations get them all the same; the oldest go at last, counted and said."""
     store = made.store("siem")
     made.path.chmod(0o600)
-    other = sqlite3.connect(made.path, isolation_level=None)
+    other = made.other()
     other.execute("BEGIN EXCLUSIVE")
     for number in range(20):
         store.add(record(number, x="x" * (1 << 20)))
@@ -351,8 +365,8 @@ def test_a_disk_that_is_full_is_said_and_later_forgotten(tmp_path: Path) -> None
     )
     if mounted.returncode:
         pytest.skip("no right to mount a small file system")
+    made = Made(folder / "sessionstats.sqlite")
     try:
-        made = Made(folder / "sessionstats.sqlite")
         store = made.store("siem")
         filler = folder / "filler"
         with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):  # noqa: PT012
@@ -368,6 +382,7 @@ def test_a_disk_that_is_full_is_said_and_later_forgotten(tmp_path: Path) -> None
         store.close()
         assert numbers(made.store("siem")) == list(range(300))
     finally:
+        made.close()
         subprocess.run(["/bin/umount", "-l", folder], check=True)
 
 

@@ -13,6 +13,8 @@ import ibis
 from attrs import define, field
 from ibis import Table
 
+from cowrie_sessionstats.report import figures
+
 Row: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")
 
@@ -76,7 +78,9 @@ class Engine:
 
     def records(self, sessions: Collection[str]) -> list[Row]:
         """Return the records of the sessions with these ids."""
-        return self.rows(self.sessions.filter(self.sessions.session.isin(sorted(sessions))))
+        return self.rows(
+            self.sessions.filter(figures.among(self.sessions.session, sorted(sessions)))
+        )
 
     def keep(self, expression: Table) -> Table:
         """Return the result as a table, for other expressions to build on."""

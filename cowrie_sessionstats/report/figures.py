@@ -8,7 +8,7 @@ percent, times in seconds, points in time texts (ISO 8601, UTC), which sort as t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import ibis
@@ -302,6 +302,19 @@ def endings(sessions: Table) -> Table:
     return _shares(rows, _.ending).order_by(ibis.desc("sessions"), "ending")
 
 
+def among(column: Any, texts: Collection[str]) -> Any:
+    """Return whether a column is one of ``texts``, whatever attackers wrote into them.
+
+    No text with a NUL goes into the query: older DuckDBs end it there.
+    """
+    if any("\0" in text for text in texts):
+        column = column.re_replace(r"\x00", _NUL)
+    return column.isin([text.replace("\0", _NUL) for text in texts])
+
+
+_NUL: Final = "\ufffd"  # in the place of one
+
+
 # ---------------------------------------------------------------- over time, by sensor and client
 
 
@@ -325,7 +338,7 @@ def sensors_over_time(sessions: Table, digits: int, named: list[str | None]) -> 
     known = [name for name in named if name is not None]
     return (
         sessions.filter(_.start.notnull())
-        .mutate(sensor=ibis.ifelse(_.sensor.isin(known), _.sensor, ibis.null("string")))
+        .mutate(sensor=ibis.ifelse(among(_.sensor, known), _.sensor, ibis.null("string")))
         .group_by("sensor", time=_.start.substr(0, digits))
         .aggregate(sessions=_.count())
         .order_by("time", "sensor")
@@ -335,7 +348,7 @@ def sensors_over_time(sessions: Table, digits: int, named: list[str | None]) -> 
 def scripts_over_time(sessions: Table, digits: int, chosen: list[str]) -> Table:
     """Return sessions by time of the scripts with these fingerprints."""
     return (
-        sessions.filter(_.start.notnull() & _.fingerprint.isin(chosen))
+        sessions.filter(_.start.notnull() & among(_.fingerprint, chosen))
         .group_by("fingerprint", time=_.start.substr(0, digits))
         .aggregate(sessions=_.count())
         .order_by("time", "fingerprint")
