@@ -36,8 +36,8 @@ class Settings:
     environment: Mapping[str, str] = field(repr=False)
     _known: list[str] = field(factory=list, init=False)
 
-    def text(self, name: str, default: str) -> str:
-        """Return a text."""
+    def text(self, name: str, default: str = "") -> str:
+        """Return a text; an empty one is as good as none."""
         return self._given(name) or default
 
     def choice(self, name: str, choices: Sequence[str], default: str) -> str:
@@ -147,17 +147,28 @@ class Settings:
         return seconds
 
     def _content(self, name: str, path: str) -> str:
+        # The value is not shown: a secret in the wrong option would be in the log.
         try:
             with Path(path).open("rb") as file:
-                return file.read(SECRET_LIMIT).decode().strip()
+                content = file.read(SECRET_LIMIT + 1)
+            secret = content.decode().strip()
         except UnicodeDecodeError:
-            raise self.error(name, path, "is no text. Correct it") from None
+            raise self.error(name, _HIDDEN, "the file that it names is no text") from None
         except (OSError, ValueError) as error:
-            raise self.error(name, path, f"cannot be read: {_why(error)}. Correct it") from None
+            raise self.error(
+                name, _HIDDEN, f"the file that it names cannot be read: {_why(error)}"
+            ) from None
+        if len(content) > SECRET_LIMIT:
+            raise self.error(
+                name, _HIDDEN, f"the file that it names has more than {SECRET_LIMIT} bytes"
+            )
+        return secret
 
     def _variable(self, name: str, variable: str) -> str:
         if variable not in self.environment:
-            raise self.error(name, variable, "is not in Cowrie's environment. Set it there")
+            raise self.error(
+                name, _HIDDEN, "Cowrie's environment has no variable of that name. Set it there"
+            )
         return self.environment[variable].strip()
 
 
