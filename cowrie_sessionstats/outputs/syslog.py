@@ -18,11 +18,14 @@ lose later. Each honeypot needs two connections at a time of what a receiver all
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import (
     ConnectBindError,
@@ -89,6 +92,8 @@ CHUNK: Final = 1 << 16
 PORTS: Final = {"tcp": 514, "tls": 6514}
 """Ports by the transport: of old, and of RFC 5425, 4.1."""
 
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
+
 MOST_PORT: Final = 65_535
 
 
@@ -119,7 +124,7 @@ def read_options(
     host = settings.text("host")
     if not host:
         raise settings.error("host", "", "is missing. Add it")
-    if not host.isprintable() or any(character in host for character in " /@[]"):
+    if not _is_host(host):
         raise settings.error(
             "host", host, "has to be a name or an address, without a port. Correct it"
         )
@@ -151,6 +156,18 @@ def read_options(
                 )
     settings.finish()
     return read
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is an address, or can be a name of a host."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(text)
+        return True
+    try:
+        name = text.encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(name) is not None
 
 
 def read(
@@ -256,7 +273,8 @@ class SyslogSender:
         )
         self._stage = "does not answer"
         try:
-            wire = yield endpoint.connect(cast("Any", Lines(options.name, options.tls)))
+            factory = cast("Any", Lines(options.name, options.tls))
+            wire = yield _cancelled_as_such(endpoint.connect(factory))
         except (ConnectError, DNSLookupError, OSError) as error:
             raise _Failure(f"{options.name}: {_reason(error)}") from None
         line = cast("Line", wire.line)
@@ -305,6 +323,25 @@ class SyslogSender:
         line = self._take()
         if line is not None:
             line.close()
+
+
+def _cancelled_as_such(connecting: Deferred[Any]) -> Deferred[Any]:
+    """Return a Deferred that fails with CancelledError if it is cancelled.
+
+    That of an endpoint may fail with an unknown host then.
+    """
+
+    def cancel(waiting: Deferred[Any]) -> None:
+        waiting.errback(CancelledError())
+        connecting.cancel()
+
+    def pass_on(result: object) -> None:
+        if not waiting.called:
+            waiting.callback(result)
+
+    waiting: Deferred[Any] = Deferred(cancel)
+    connecting.addBoth(pass_on)
+    return waiting
 
 
 def _check(line: Line, *, ended: bool = False) -> None:

@@ -39,6 +39,7 @@ class Wire(Protocol):
 
     upper: Any
     """What is told of data and the end: TLS, or the line itself."""
+    line: Line
     is_ended: bool = field(default=False, init=False)
     """Whether all that was written, and our FIN, went out to the system."""
     is_clean: bool = field(default=False, init=False)
@@ -68,7 +69,11 @@ class Wire(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Pass it on."""
         self.connected = 0
-        self.upper.connectionLost(reason)
+        try:
+            self.upper.connectionLost(reason)
+        finally:
+            if self.line.is_alive:  # TLS failed so early that it does not know the line
+                self.line.connectionLost(reason)
 
     def unacknowledged(self) -> int:
         """Return how many bytes the receiver's system has not acknowledged, our FIN being one.
@@ -279,9 +284,8 @@ class Lines(Factory):
             given: Any = _Given(line)
             upper = TLSMemoryBIOFactory(self.options, isClient=True, wrappedFactory=given)
             upper = upper.buildProtocol(None)
-        line.wire = wire = Wire(upper)
-        wire.line = line  # type: ignore[attr-defined]
-        return wire
+        line.wire = Wire(upper, line)
+        return line.wire
 
 
 @define(eq=False, slots=False)

@@ -39,6 +39,7 @@ MSGID_LIMIT: Final = 32
 
 _NOTHING: Final = "-"  # RFC 5424's NILVALUE
 _NOT_PRINTUSASCII: Final = re.compile(r"[^!-~]")
+_NOT_OF_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 _Body: TypeAlias = Callable[[Record], str]
 
 _to_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -93,9 +94,12 @@ def is_word(text: str, limit: int) -> bool:
 
 
 def _word(value: Any, limit: int) -> str:
-    """Return a value as a part of the header: what RFC 5424 does not allow there is ``_``."""
+    """Return a value as a part of the header: what is not used in names of hosts is ``_``.
+
+    RFC 5424 allows more, but syslog-ng takes some of that for no header at all, e.g. ``a:b=c``.
+    """
     text = value[:limit] if isinstance(value, str) else ""
-    return _NOT_PRINTUSASCII.sub("_", text) or _NOTHING
+    return _NOT_OF_NAMES.sub("_", text) or _NOTHING
 
 
 def _timestamp(record: Record) -> str:

@@ -9,8 +9,7 @@ from typing import Any, Final
 from cowrie_sessionstats.outputs.sending import Record
 
 KEPT: Final = frozenset(
-    {"eventid", "schema", "session", "sensor", "uuid", "src_ip", "start", "end", "timestamp"}
-    | {"truncated"}
+    {"eventid", "schema", "session", "uuid", "src_ip", "start", "end", "timestamp"} | {"truncated"}
 )
 """Keys that are never shortened: by them a record is found, and what was cut."""
 
