@@ -29,8 +29,8 @@ EXTENDED: Final[Mapping[str, tuple[type, ...]]] = {
     "fingerprint": (str,),
 }
 NONCE_BYTES: Final = 8
-LATEST: Final = 4_102_444_800.0
-"""2100-01-01: a timestamp behind it is in milliseconds, or none."""
+LATEST: Final = 253_402_300_799
+"""The end of the year 9999: a timestamp of today in milliseconds is behind it."""
 
 _AUTHORIZATION: Final = re.compile(
     r"ISC-HMAC-SHA256 Credentials=([A-Za-z0-9+/]{43}=) Userid=([0-9]+) Nonce=([A-Za-z0-9+/]{11}=)"
@@ -160,7 +160,7 @@ class DShieldServer:
         _must(set(SEVEN) <= set(log), f"a log lacks {set(SEVEN) - set(log)}")
         _must(not further or self.extended, f"a log has {further}")
         when = log["timestamp"]
-        _must(type(when) is float and 0 < when < LATEST, f"timestamp {when!r}")
+        _must(type(when) is float and 0 <= when < LATEST, f"timestamp {when!r}")
         for name in SEVEN[1:]:
             _must(isinstance(log[name], str), f"{name} is no text")
             if not self.takes_surrogates:

@@ -252,9 +252,26 @@ def test_what_an_attacker_sends_stays_in_its_field(sent: list[str]) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["end", "src_ip", "username", "last_command", "forward_targets", "revision", "commands"]
+            [
+                "time",
+                "end",
+                "src_ip",
+                "username",
+                "last_command",
+                "commands",
+                "fingerprint",
+                "duration",
+                "forward_targets",
+                "revision",
+            ]
         ),
-        st.none() | st.booleans() | st.integers() | st.floats() | HOSTILE | st.lists(HOSTILE),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.just(10**400)
+        | st.floats()
+        | HOSTILE
+        | st.lists(HOSTILE),
     )
 )
 def test_a_record_of_any_types_is_rendered_or_refused(change: dict[str, Any]) -> None:

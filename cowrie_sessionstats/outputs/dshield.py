@@ -92,12 +92,20 @@ def session_log(record: Record, *, extended: bool) -> dict[str, Any]:
     }
     if extended:
         log |= {name: record[name] for name in _NUMBERS if _is_number(record.get(name))}
+        if record.get("commands").__class__ is int:
+            log["commands"] = record["commands"]
         if "fingerprint" in record:
             log["fingerprint"] = _text(record["fingerprint"])
     return log
 
 
-_NUMBERS: Final = ("duration", "commands", "command_rate")
+_NUMBERS: Final = ("duration", "command_rate")
+
+
+def _was_reported(record: Record) -> bool:
+    """Return whether a record revises one that was there before."""
+    revision = record.get("revision")
+    return revision.__class__ is int and revision > 0
 
 
 def _closed_at(record: Record) -> float:
@@ -130,9 +138,9 @@ def _last_command(record: Record) -> str:
     """
     line = _text(record.get("last_command"))
     targets = record.get("forward_targets")
-    if line or record.get("commands") or not isinstance(targets, Sequence) or not targets:
+    if line or record.get("commands") or not isinstance(targets, (list, tuple)) or not targets:
         return line
-    return _text(f"direct-tcp connection request to {targets[-1]}")
+    return _text(f"direct-tcp connection request to {_text(targets[-1])}")
 
 
 def _text(value: Any) -> str:
@@ -144,7 +152,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _is_number(value: Any) -> bool:
-    return value.__class__ in (int, float) and math.isfinite(value)
+    return value.__class__ is int or (value.__class__ is float and math.isfinite(value))
 
 
 # ---------------------------------------------------------------- what an answer means
@@ -343,7 +351,7 @@ class DShieldSender:
         logs = [
             session_log(record, extended=self.extended)
             for record in records
-            if not record.get("revision")
+            if not _was_reported(record)
         ]
         return _encode(logs).encode("ascii") if logs else b""
 
