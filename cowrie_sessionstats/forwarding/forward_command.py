@@ -65,6 +65,8 @@ class _Forwarding:
     reactor: Any
     records: OldRecords = field(init=False)
     _done: bool = field(default=False, init=False)
+    _shows: bool = field(default=False, init=False)
+    """Whether there is a bar."""
 
     def __attrs_post_init__(self) -> None:
         problems = Problems()
@@ -73,7 +75,7 @@ class _Forwarding:
 
     def run(self) -> int:
         """Deliver until all is done or a signal ends it."""
-        observer: Any = lambda event: _say(formatEvent(event))  # noqa: E731
+        observer: Any = lambda event: self._trouble(formatEvent(event))  # noqa: E731
         delivery = Delivery(
             self.request.to,
             self.sender,
@@ -87,6 +89,7 @@ class _Forwarding:
         self.reactor.addSystemEventTrigger("before", "shutdown", delivery.stop)
         with _bar(sum(file.size for file in self.records.files)) as bar:
             if bar is not None:
+                self._shows = True
                 task.LoopingCall(self._show, bar).start(SHOW_SECONDS)
             self.reactor.run()
         return self._tell()
@@ -97,7 +100,12 @@ class _Forwarding:
 
     def _show(self, bar: Any) -> None:
         bar.label = f"{self.records.count:,} delivered"
-        bar.update(self.records.read - bar.pos)
+        bar.update(self.records.done - bar.pos)
+
+    def _trouble(self, text: str) -> None:
+        if self._shows:
+            click.echo(err=True)
+        _say(text)
 
     def _tell(self) -> int:
         """Say what came of it; return the exit status."""

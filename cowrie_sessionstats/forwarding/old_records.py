@@ -33,6 +33,8 @@ class _Placed:
     known: bytes
     """What the same record in another place has, too."""
     packed: bytes
+    at: int
+    """How far that is, in bytes of all files."""
 
 
 @define(eq=False)
@@ -46,8 +48,8 @@ class OldRecords:
     files: Sequence[LogFile]
     problems: Problems
     finished: Callable[[], object]
-    read: int = field(default=0, init=False)
-    """Bytes of the files."""
+    done: int = field(default=0, init=False)
+    """Bytes of the files up to the last record that is done."""
     count: int = field(default=0, init=False)
     """Records that were delivered."""
     repeats: int = field(default=0, init=False)
@@ -64,6 +66,8 @@ class OldRecords:
     _records: Iterator[_Placed] = field(init=False)
     _newest: Entry | None = field(default=None, init=False)
     _number: int = field(default=0, init=False)
+    _read: int = field(default=0, init=False)
+    """Bytes that were read of the files."""
     _size: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -99,7 +103,7 @@ class OldRecords:
         while self._window and self._window[0][0].seq <= cursor:
             entry, placed = self._window.popleft()
             self._size -= len(entry.packed)
-            self.reached = f"{placed.file}:{placed.line}"
+            self.reached, self.done = f"{placed.file}:{placed.line}", placed.at
 
     def set_aside(self, _destination: str, entry: Entry, reason: str) -> None:
         """Take note where a record stands that was refused."""
@@ -144,11 +148,14 @@ class OldRecords:
                 self.problems.file(file.name, str(error))
 
     def _of(self, file: LogFile) -> Iterator[_Placed]:
+        at = self._read
         for number, line in enumerate(self._lines(file), 1):
+            at += len(line) + 1
             if not line.strip():
                 continue
             try:
-                yield _Placed(file.name, number, *_record(line))
+                # Of a packed file, only what was read of it is known.
+                yield _Placed(file.name, number, *_record(line), min(at, self._read))
             except _LineError as error:
                 self.problems.line(file.name, number, str(error))
 
@@ -166,7 +173,7 @@ class OldRecords:
             yield _TOO_LONG if is_long else rest
 
     def _count(self, size: int) -> None:
-        self.read += size
+        self._read += size
 
 
 _TOO_LONG: Final = b"\0"
