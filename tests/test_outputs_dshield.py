@@ -779,7 +779,7 @@ def test_beside_cowries_own_output_it_does_not_start(value: str, section: str) -
         ({"userid": "42", "auth_key": f"{KEY} {KEY}"}, "", f"[{SECTION}] auth_key = '...'"),
         ({"userid": "42", "auth_key": "auth_key_here"}, "", "isc.sans.edu"),
         (OWN | {"auth_key_env": "X"}, "", "auth_key_env = '...': stands beside auth_key"),
-        ({"userid": "42", "auth_key_env": "NO"}, "", "is not in Cowrie's environment"),
+        ({"userid": "42", "auth_key_env": "NO"}, "", "no variable of that name"),
         ({"userid": "42", "auth_key_file": "/nowhere"}, "", "cannot be read: No such file"),
         ({"userid": "42", "auth_key_file": "a\0b"}, "", "auth_key_file"),
         ({}, f"[output_dshield]\nuserid = 77x\nauth_key = {KEY}\n", "[output_dshield] userid"),
