@@ -201,7 +201,7 @@ class Trial:
             "[sessionstats_siem]\ntype = http\nformat = elasticsearch\n"
             f"url = {host}:{self.web['siem'].port}\ntimeout = 3\n"
             "[sessionstats_isc]\ntype = dshield\nuserid = 123\nauth_key = 0123456789abcdef\n"
-            f"url = {host}:{self.web['isc'].port}/submitapi/\n"
+            f"url = {host}:{self.web['isc'].port}/submitapi/\nbatch_seconds = 2\n"
             f"[sessionstats_log]\ntype = syslog\nhost = {HOST}\nport = {self.syslog.port}\n"
             "transport = tcp\nbody = json\n"
         )
@@ -310,8 +310,7 @@ class Trial:
     def logged(self) -> Counter[str]:
         """Return the sessions in rsyslog's file, and how often."""
         return Counter(
-            json.loads(m.partition("{")[1] + m.partition("{")[2])["session"]
-            for m in self.syslog.lines()
+            json.loads(line[line.index(b"{") :])["session"] for line in self.syslog.lines()
         )
 
     def settle(self) -> dict[str, int]:

@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if mode != "ok" and random.random() < 0.5:
             answer = {}
-        elif self.path.endswith("_bulk"):
+        elif "_bulk" in self.path:
             answer = bulk(body.splitlines())
         else:
             answer = report(json.loads(body))

@@ -221,14 +221,16 @@ class Delivery:
                 name=self.name,
                 target=self.sender.target,
             )
-        self._good, self._refused, self.failures = entry, 0, 0
+        self._refused = self.failures = 0
+        if not entry.record().get("revision"):  # a sender can pass over revisions, unsent
+            self._good = entry
 
     @inlineCallbacks
     def _set_aside(self, entry: Entry, reason: str) -> _Steps:
         self._refused += 1
         self.complaints.complain(
             f"{self.name} ({self.sender.target}) refused a record, which is set aside: "
-            f"{printable(reason, REASON_LIMIT)}. See `cowrie-sessionstats outbox`"
+            f"{printable(reason, REASON_LIMIT)}"
         )
         yield self._ask(lambda: self.source.set_aside(self.name, entry, reason), None)
 
