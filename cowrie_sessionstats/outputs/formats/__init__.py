@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from cowrie_sessionstats.outputs.formats.elasticsearch import Elasticsearch
 from cowrie_sessionstats.outputs.formats.ndjson import Lines, ndjson
+from cowrie_sessionstats.outputs.formats.ocsf import ocsf
 from cowrie_sessionstats.outputs.formats.splunk_hec import SplunkHec
 from cowrie_sessionstats.outputs.http_answers import Post
 from cowrie_sessionstats.outputs.sending import Record, Verdict
@@ -44,4 +45,4 @@ def format_named(
         return Elasticsearch(index, headers)
     if name == "splunk_hec":
         return SplunkHec(headers, channel, clock)
-    return Lines(ndjson, headers)
+    return Lines(ocsf if name == "ocsf" else ndjson, headers)

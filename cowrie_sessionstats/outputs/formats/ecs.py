@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
+from cowrie_sessionstats.outputs.formats._addresses import address
 from cowrie_sessionstats.outputs.formats._tables import table
 from cowrie_sessionstats.outputs.identity import record_id
 from cowrie_sessionstats.outputs.sending import Record
@@ -20,7 +20,7 @@ OWN: Final = "cowrie"
 """Where everything stands that ECS has no name for."""
 
 _NANOSECONDS: Final = 1_000_000_000
-_ADDRESS_LIMIT: Final = 45  # characters of an IPv6 address with an IPv4 one in it
+_UNENDED: Final = ("open", "evicted")  # values of ``partial`` for a session that may go on
 _PATHS: Final = {key: tuple(name.split(".")) for key, name in NAMES.items()}
 _CONSTANT: Final = [(tuple(name.split(".")), value) for name, value in _TABLE["constant"].items()]
 _OUTCOMES: Final = {True: "success", False: "failure"}
@@ -62,7 +62,7 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 def _add_event(event: dict[str, Any], record: Record) -> None:
     event["id"] = record_id(record)
-    event["type"] = ["info" if record.get("partial") == "open" else "end"]
+    event["type"] = ["info" if record.get("partial") in _UNENDED else "end"]
     logged_in = record.get("logged_in")
     event["outcome"] = _OUTCOMES[logged_in] if isinstance(logged_in, bool) else "unknown"
     duration = record.get("duration")
@@ -74,22 +74,13 @@ def _add_addresses(document: dict[str, Any], record: Record) -> None:
     """Add the addresses that are such, and what ``related`` gathers for a search of all fields."""
     found = []
     for key, name in (("src_ip", "source"), ("dst_ip", "destination")):
-        address = _address(record.get(key))
-        if address is not None:
+        found_address = address(record.get(key))
+        if found_address is not None:
             document[name]["ip"] = record[key]
             found.append(record[key])
-            document["network"]["type"] = f"ipv{address.version}"
+            document["network"]["type"] = f"ipv{found_address.version}"
     hashes = [record["hassh"]] if record.get("hassh") else []
     hashes += record.get("files") or []
     users = [record["username"]] if record.get("username") else []
     related = {"ip": found, "hash": hashes, "user": users}
     document["related"] = {name: values for name, values in related.items() if values}
-
-
-def _address(text: Any) -> IPv4Address | IPv6Address | None:
-    if not isinstance(text, str) or len(text) > _ADDRESS_LIMIT or "%" in text:
-        return None
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
