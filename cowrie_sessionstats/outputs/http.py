@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from configparser import ConfigParser
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from attrs import define, evolve, field, frozen
@@ -108,10 +109,10 @@ class HttpSender:
 
     def _without_secrets(self, verdict: Verdict) -> Verdict:
         """Take out what lets us in, if a receiver says it back."""
-        if self.options.header is None or isinstance(verdict, Delivered):
+        if isinstance(verdict, Delivered):
             return verdict
-        value = self.options.header[1]
-        secrets = [value, value.partition(" ")[2]]
+        value = "" if self.options.header is None else self.options.header[1]
+        secrets = [value, value.partition(" ")[2], urlsplit(self.options.url).query]
 
         def clean(reason: str) -> str:
             for secret in filter(None, secrets):

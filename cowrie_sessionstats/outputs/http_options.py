@@ -33,8 +33,9 @@ INDEX_LIMIT: Final = 255
 class HttpOptions:
     """What the operator chose for one receiver."""
 
-    url: str
-    """Where to, without user or fragment; the format adds its path, if it has one."""
+    url: str = field(repr=False)
+    """Where to, without user or fragment; the format adds its path, if it has one. A token can
+    stand in its query."""
     format: str
     index: str
     """The data stream or index, for ``elasticsearch``; else empty."""
