@@ -12,7 +12,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -172,6 +171,10 @@ class Receiver:
             except subprocess.TimeoutExpired:
                 self.kill()
             self.process = None
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove what is outside of the folder."""
 
     @property
     def file(self) -> Path:
@@ -207,7 +210,6 @@ class Rsyslog(Receiver):
     """rsyslog; what its JSON parser made of each message goes into a second file."""
 
     driver: Driver = "ptcp"
-    options: str = ""
 
     def parsed(self) -> list[dict[str, Any] | None]:
         """Return what the JSON parser read; None for a message that it refused."""
@@ -244,7 +246,6 @@ class Rsyslog(Receiver):
         config = self.folder / "rsyslog.conf"
         config.write_text(
             f'global(workDirectory="{self.folder}"{tls})\n'
-            f"{self.options}\n"
             'module(load="mmjsonparse")\n'
             f'module(load="imtcp"{stream})\n'
             'template(name="raw" type="list") { property(name="rawmsg") constant(value="\\n") }\n'
@@ -268,13 +269,19 @@ class Rsyslog(Receiver):
 class SyslogNg(Receiver):
     """syslog-ng, from the system or from Debian packages that were only unpacked."""
 
-    options: str = ""
+    _control: Path | None = field(default=None, init=False)
+    """A folder whose name is short enough for a socket in it."""
+
+    def clean(self) -> None:
+        """Remove that folder."""
+        if self._control is not None:
+            shutil.rmtree(self._control)
+            self._control = None
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         root, environment = _syslog_ng()
         tls = ""
         if self.secured is not None:
-            # Not directories of hashes, as its documents have it: one file is enough since 3.12.
             verify = "required-trusted" if self.secured.asks_client else "optional-untrusted"
             versions = "ssl-options(no-sslv2,no-sslv3,no-tlsv13)" * (self.secured.version == "1.2")
             tls = (
@@ -287,7 +294,7 @@ class SyslogNg(Receiver):
         config = self.folder / "syslog-ng.conf"
         config.write_text(
             "@version: 3.38\n"
-            f"options {{ use-dns(no); keep-hostname(yes); {self.options} }};\n"
+            f"options {{ use-dns(no); keep-hostname(yes); }};\n"
             f'source s {{ syslog(ip("{HOST}") port({self.port}) {tls}'
             " flags(store-raw-message)); };\n"
             "source own { internal(); };\n"
@@ -297,19 +304,13 @@ class SyslogNg(Receiver):
             "log { source(own); destination(o); };\n"
         )
         state = self.folder / "syslog-ng"
+        self._control = self._control or Path(tempfile.mkdtemp(prefix="ng"))
         return [
             str(root / "usr/sbin/syslog-ng"), "-F", "--no-caps", "-f", str(config),
-            "--module-path", str(root / "usr/lib/syslog-ng/3.38"),
+            "--module-path", str(next((root / "usr/lib/syslog-ng").glob("[0-9]*"))),
             "--persist-file", f"{state}.persist", "--pidfile", f"{state}.pid",
-            "--control", str(_short(self.folder) / "ctl"),
+            "--control", f"{self._control}/control",
         ], environment  # fmt: skip
-
-
-def _short(folder: Path) -> Path:
-    """Return a folder whose name is short enough for a socket."""
-    short = Path(tempfile.mkdtemp(prefix="sng"))
-    (folder / "control").write_text(str(short))
-    return short
 
 
 def _syslog_ng() -> tuple[Path, dict[str, str]]:
@@ -324,12 +325,3 @@ def _syslog_ng() -> tuple[Path, dict[str, str]]:
         )
     folders = ("usr/lib/x86_64-linux-gnu", "usr/lib/syslog-ng", "lib/x86_64-linux-gnu")
     return root, {"LD_LIBRARY_PATH": ":".join(str(root / folder) for folder in folders)}
-
-
-def stopped(receiver: Receiver) -> Iterator[Receiver]:
-    """Start a receiver for a fixture and stop it after the test."""
-    receiver.start()
-    try:
-        yield receiver
-    finally:
-        receiver.stop()

@@ -312,7 +312,7 @@ def test_nothing_is_lost_when_the_receiver_is_killed_again_and_again(
     for number, group in enumerate(groups):
         rendered = sender.render(group)
         if number < 4:
-            reactor.callLater(moments.uniform(0.0, 0.3), receiver.kill)
+            reactor.callLater(moments.uniform(0.0, 0.5), receiver.kill)
         while (yield sender.send(rendered)) != Delivered():
             failed += 1
             if receiver.process is None:

@@ -68,9 +68,8 @@ def to_cef(record: Record) -> str:
     pairs = (
         f"{key}={_visible(text).translate(_EXTENSION)}"
         for name, value in record.items()
-        if value is not None and value not in ([], ())
+        if value not in (None, "", [], ())
         for key, text in _pairs(name, value, known)
-        if text
     )
     return f"{head}|{' '.join(pairs)}"
 

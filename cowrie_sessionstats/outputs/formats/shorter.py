@@ -22,13 +22,21 @@ def fitted(record: Record, render: Callable[[Record], str], limit: int) -> bytes
 
     Cut values are named in its ``truncated``. ValueError if it does not fit even then.
     """
-    text = render(record).encode()
-    if len(text) <= limit:
+    # What is too long by itself is cut before it costs the time to be written.
+    huge = [name for name, value in record.items() if _least(value) > limit and name not in KEPT]
+    text = b"" if huge else render(record).encode()
+    if not huge and len(text) <= limit:
         return text
     known = dict(record)
-    sizes = {name: _size(value) for name, value in known.items() if _can_be_cut(name, value)}
     truncated = known.get("truncated")
     cut = {str(name) for name in truncated} if isinstance(truncated, (list, tuple)) else set()
+    for name in huge:
+        known[name] = _shortened(known[name], limit)
+        cut.add(name)
+    if huge:
+        known["truncated"] = sorted(cut)
+        text = render(known).encode()
+    sizes = {name: _size(value) for name, value in known.items() if _can_be_cut(name, value)}
     while len(text) > limit:
         name = max(sizes, key=sizes.__getitem__, default=None)
         if name is None or sizes[name] <= _LEAST:
@@ -45,6 +53,15 @@ def fitted(record: Record, render: Callable[[Record], str], limit: int) -> bytes
 
 def _can_be_cut(name: str, value: Any) -> bool:
     return name not in KEPT and isinstance(value, (str, list, tuple))
+
+
+def _least(value: Any) -> int:
+    """Return how many bytes a text or list takes at least, whatever writes it."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, (list, tuple)):
+        return sum(len(entry) if isinstance(entry, str) else 1 for entry in value)
+    return 0
 
 
 def _size(value: Any) -> int:
