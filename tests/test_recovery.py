@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from cowrie_sessionstats.complaints import Complaints
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination
 from cowrie_sessionstats.outputs.outbox import CHECKPOINT_COMMITS, Logs, Outbox
-from cowrie_sessionstats.outputs.sending import Limits
+from cowrie_sessionstats.outputs.sending import Limits, without_time
 from cowrie_sessionstats.recovery import Place, end_of, place_from
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Store
@@ -138,7 +138,7 @@ class Process:
 
     def outgoing(self) -> list[dict[str, Any]]:
         """Return the records that wait for the destination."""
-        return [entry.record() for entry in self.store.batch("siem", ALL)[0]]
+        return [dict(without_time(e.record())) for e in self.store.batch("siem", ALL)[0]]
 
     def logged(self) -> list[dict[str, Any]]:
         """Return the records in the log."""

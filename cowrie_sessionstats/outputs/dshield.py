@@ -38,6 +38,7 @@ from cowrie_sessionstats.outputs.dshield_options import (
     read_options,
 )
 from cowrie_sessionstats.outputs.sending import (
+    TIME,
     Delivered,
     Failed,
     Limits,
@@ -114,7 +115,7 @@ def _closed_at(record: Record) -> float:
     From ``time``, as Cowrie's outputs take it from its event, where the record has that: ``end``
     is local time on a machine that is not set to UTC (see ``events.tick``).
     """
-    seconds = record.get("time")
+    seconds = record.get(TIME)
     if not _is_number(seconds):
         seconds = parse_timestamp(record.get("end"))
     if seconds is None or not 0 <= seconds < YEAR_10000:

@@ -26,6 +26,7 @@ from cowrie_sessionstats.outputs.sending import (
     Partly,
     Record,
     Verdict,
+    without_time,
 )
 
 GZIP_LEVEL: Final = 3
@@ -65,7 +66,7 @@ class HttpSender:
 
     def render(self, records: Sequence[Record]) -> Batch:
         """Return the batch as ``send`` takes it; ValueError if a record cannot be rendered."""
-        body = self.format.render(records)
+        body = self.format.render([without_time(record) for record in records])
         if self.options.gzip:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         return Batch(body, len(records))

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
 from cowrie_sessionstats.outputs import STOP_SECONDS
 from cowrie_sessionstats.outputs.delivery import Delivery
+from cowrie_sessionstats.outputs.sending import TIME
 from cowrie_sessionstats.recovery import COWRIE_LOG, OWN_LOG, Place, Recovery, end_of
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Checkpoint, SessionKey, Store, StoreError, pack
@@ -32,6 +33,14 @@ CHECKPOINT_COMMITS: Final = 4
 
 AT_ONCE: Final = 100
 """Open sessions whose state is taken in one turn of the reactor: 2 ms; and recovered ones."""
+
+
+def _timed(summary: Summary) -> dict[str, Any]:
+    """Return the record with the time of the close."""
+    made = record(summary)
+    if summary.time is not None:
+        made[TIME] = summary.time
+    return made
 
 
 @define(eq=False)
@@ -107,7 +116,7 @@ class Outbox:
 
     def _add(self, summary: Summary) -> None:
         try:
-            self.store.add(record(summary))
+            self.store.add(_timed(summary))
         except Exception as error:  # noqa: BLE001 - the next record may fare better
             self._say(f"a record cannot be kept: {printable(str(error), ERROR_LIMIT)}")
 

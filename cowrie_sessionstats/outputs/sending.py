@@ -11,8 +11,18 @@ from twisted.internet.defer import Deferred
 Record: TypeAlias = Mapping[str, Any]
 """A record as ``summary.record`` returns it, or one of an older version: any key can be absent."""
 
+TIME: Final = "time"
+"""Beside its own keys, a record from the outbox has this one: when the session closed, in seconds
+since 1970, where that is known. A machine that is not set to UTC writes local time into the others
+(see ``events.tick``)."""
+
 REASON_LIMIT: Final = 300
 """Characters of a reason: it can quote what a receiver said, and is kept for each such record."""
+
+
+def without_time(record: Record) -> Record:
+    """Return a record with its own keys only."""
+    return {key: value for key, value in record.items() if key != TIME}
 
 
 @frozen

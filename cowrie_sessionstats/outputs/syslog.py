@@ -37,7 +37,14 @@ from twisted.internet.error import TimeoutError as TooLateError
 from twisted.internet.task import LoopingCall, deferLater
 
 from cowrie_sessionstats.complaints import ERROR_LIMIT
-from cowrie_sessionstats.outputs.sending import Delivered, Failed, Limits, Record, Verdict
+from cowrie_sessionstats.outputs.sending import (
+    Delivered,
+    Failed,
+    Limits,
+    Record,
+    Verdict,
+    without_time,
+)
 from cowrie_sessionstats.outputs.settings import Settings
 from cowrie_sessionstats.outputs.syslog_line import Line, Lines
 from cowrie_sessionstats.outputs.syslog_message import (
@@ -218,7 +225,7 @@ class SyslogSender:
 
         ValueError if one cannot be made to fit in ``max_message``.
         """
-        return tuple(_joined(map(self.options.messages.frame, records)))
+        return tuple(_joined(map(self.options.messages.frame, map(without_time, records))))
 
     @inlineCallbacks
     def send(self, batch: Sequence[bytes]) -> Generator[Deferred[Any], Any, Verdict]:
