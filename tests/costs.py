@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
@@ -18,12 +19,15 @@ class Cost:
     seconds: float
     megabytes: float
     """Of all its processes together, what they share counted once; the peak."""
+    cpu: float = 0.0
+    """Seconds of it, of all its processes that ended, and of the command's start."""
     output: bytes = b""
 
 
 def cost(*command: object) -> Cost:
     """Run a command to its end."""
     with tempfile.TemporaryFile() as out:
+        used = os.times()
         begun = time.perf_counter()
         process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.DEVNULL)
         peak = 0.0
@@ -33,7 +37,15 @@ def cost(*command: object) -> Cost:
         seconds = time.perf_counter() - begun
         assert process.returncode == 0
         out.seek(0)
-        return Cost(seconds, peak, out.read())
+        after = os.times()
+        spent = after.children_user + after.children_system
+        return Cost(seconds, peak, spent - used.children_user - used.children_system, out.read())
+
+
+def cpu(process: int) -> float:
+    """Return the seconds of CPU that a running process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def family(process: int) -> Iterator[int]:

@@ -13,6 +13,7 @@ from cowrie_sessionstats.outputs.sending import (
     REASON_LIMIT,
     Failed,
     Limits,
+    Mapped,
     Partly,
     Refused,
     Sender,
@@ -257,9 +258,7 @@ class Delivery:
     def _send(self, group: Sequence[Entry]) -> Generator[Deferred[Any], Any, Verdict]:
         """Send records and return what became of them."""
         try:
-            batch = yield self.in_worker(
-                lambda: self.sender.render([entry.record() for entry in group])
-            )
+            batch = yield self.in_worker(lambda: self.sender.render(Mapped(group, Entry.record)))
         except Exception as error:  # noqa: BLE001 - one of these records is to blame
             return Refused(f"cannot be rendered: {printable(str(error), ERROR_LIMIT)}")
         if self._stopping:

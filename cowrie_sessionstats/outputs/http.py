@@ -23,6 +23,7 @@ from cowrie_sessionstats.outputs.sending import (
     Delivered,
     Failed,
     Limits,
+    Mapped,
     Partly,
     Record,
     Verdict,
@@ -66,7 +67,7 @@ class HttpSender:
 
     def render(self, records: Sequence[Record]) -> Batch:
         """Return the batch as ``send`` takes it; ValueError if a record cannot be rendered."""
-        body = self.format.render([without_time(record) for record in records])
+        body = self.format.render(Mapped(records, without_time))
         if self.options.gzip:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         return Batch(body, len(records))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
 
 Record: TypeAlias = Mapping[str, Any]
 """A record as ``summary.record`` returns it, or one of an older version: any key can be absent."""
+
+_To = TypeVar("_To")
 
 TIME: Final = "time"
 """Beside its own keys, a record from the outbox has this one: when the session closed, in seconds
@@ -18,6 +20,33 @@ since 1970, where that is known. A machine that is not set to UTC writes local t
 
 REASON_LIMIT: Final = 300
 """Characters of a reason: it can quote what a receiver said, and is kept for each such record."""
+
+
+@frozen
+class Mapped(Sequence[_To]):
+    """What a function makes of each item, made anew when it is asked for.
+
+    Thousands of records take tens of megabytes when all are unpacked at once.
+    """
+
+    items: Sequence[Any]
+    make: Callable[[Any], _To]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, place: int) -> _To: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Mapped[_To]: ...
+
+    def __getitem__(self, place: int | slice) -> _To | Mapped[_To]:
+        """Return one, or some."""
+        if isinstance(place, slice):
+            return Mapped(self.items[place], self.make)
+        return self.make(self.items[place])
 
 
 def without_time(record: Record) -> Record:
