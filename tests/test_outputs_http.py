@@ -24,6 +24,7 @@ from summaries import Record, summary
 from twisted.internet import reactor as _reactor
 from twisted.internet import task
 from twisted.internet.defer import CancelledError
+from twisted.logger import globalLogPublisher
 
 from cowrie_sessionstats.outputs import http
 from cowrie_sessionstats.outputs.http_answers import LONGEST_RETRY_AFTER
@@ -403,6 +404,25 @@ async def test_after_a_stop_nothing_is_left(receiver: Receiver) -> None:
     assert left == []
     assert isinstance(await deliver(made, summary("a")), Failed)
     assert len(receiver.asked) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_are_no_news(receiver: Receiver) -> None:
+    """Cowrie's log has no line for one, taken or refused: there can be one each minute."""
+    said: list[str] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        said.append(str(event.get("log_namespace")))
+
+    observer: Any = hear
+    globalLogPublisher.addObserver(observer)
+    try:
+        assert await once(f"http://127.0.0.1:{receiver.port}") == Delivered()
+        assert isinstance(await once(f"http://127.0.0.1:{free_port()}"), Failed)
+        await gone(receiver)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert [name for name in said if name.startswith("twisted.web.client")] == []
 
 
 @pytest_twisted.ensureDeferred

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from attrs import define, field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import (
     Certificate,
@@ -21,7 +23,7 @@ from twisted.internet.ssl import (
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IPolicyForHTTPS
+from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from cowrie_sessionstats import __version__
@@ -38,7 +40,6 @@ and a request just then would be lost."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-@implementer(IPolicyForHTTPS)
 @frozen
 class TlsPolicy:
     """Whom to trust, and as whom to come; a receiver's name is always verified."""
@@ -46,11 +47,39 @@ class TlsPolicy:
     trusted: Any = field(factory=platformTrust)
     certificate: PrivateCertificate | None = field(default=None, repr=False)
 
-    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:  # noqa: ARG002, N802 - Twisted's
-        """Return what makes TLS connections to a host."""
-        return optionsForClientTLS(
-            hostname.decode("ascii"), self.trusted, clientCertificate=self.certificate
-        )
+    def wrap(self, endpoint: Any, host: str) -> Any:
+        """Return ``endpoint`` with TLS over it."""
+        options = optionsForClientTLS(host, self.trusted, clientCertificate=self.certificate)
+        return wrapClientTLS(options, endpoint)
+
+
+@implementer(IAgentEndpointFactory)
+@frozen
+class _Endpoints:
+    """Makes the connections of an ``Agent``."""
+
+    reactor: Any
+    policy: TlsPolicy
+    timeout: float
+
+    def endpointForURI(self, uri: Any) -> Any:  # noqa: N802 - Twisted's
+        host = uri.host.decode("ascii")
+        endpoint: Any = HostnameEndpoint(self.reactor, host, uri.port, self.timeout)
+        if uri.scheme == b"https":
+            endpoint = self.policy.wrap(endpoint, host)
+        return _QuietEndpoint(endpoint)
+
+
+@implementer(IStreamClientEndpoint)
+@frozen
+class _QuietEndpoint:
+    """Connects without two lines in Cowrie's log for each connection."""
+
+    endpoint: Any
+
+    def connect(self, factory: Any) -> Any:
+        factory.noisy = False
+        return self.endpoint.connect(factory)
 
 
 def trusted_in(pem: str) -> Any:
@@ -117,7 +146,8 @@ class Client:
         self._pool.maxPersistentPerHost = 1  # one batch is under way at a time
         self._pool.cachedConnectionTimeout = IDLE_SECONDS  # type: ignore[assignment]
         connecting = min(CONNECT_SECONDS, self.timeout)
-        agent: Any = Agent(self.reactor, self.policy, connecting, pool=self._pool)
+        endpoints = _Endpoints(self.reactor, self.policy, connecting)
+        agent: Any = Agent.usingEndpointFactory(self.reactor, endpoints, self._pool)
         self._http = HTTPClient(agent)
 
     def post(
