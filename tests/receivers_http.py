@@ -158,10 +158,13 @@ def serving(
 
 
 class _Says(protocol.Protocol):
+    has_said = False
+
     def dataReceived(self, data: bytes) -> None:  # noqa: ARG002, N802 - Twisted's
         factory: Any = self.factory
         transport: Any = self.transport
-        if factory.said is not None:
+        if factory.said is not None and not self.has_said:
+            self.has_said = True
             transport.write(factory.said)
             if not factory.hold:
                 transport.loseConnection()

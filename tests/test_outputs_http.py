@@ -289,6 +289,17 @@ async def test_retry_after_is_obeyed_within_bounds(
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_answer_before_the_end_of_the_batch_counts() -> None:
+    """A proxy says 413 when it has seen the length, and takes the rest for nothing."""
+    said = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    records = [summary(f"s{number}", message="x" * 50_000) for number in range(100)]
+    with saying(said, reactor, hold=True) as port:
+        verdict = await once(f"http://127.0.0.1:{port}", *records)
+    assert isinstance(verdict, Refused)
+    assert "413" in verdict.reason
+
+
+@pytest_twisted.ensureDeferred
 async def test_half_an_answer_is_none(receiver: Receiver) -> None:
     """The connection breaks in the middle of the body: nobody knows, so it is sent again."""
     for form in ("ndjson", "elasticsearch"):
