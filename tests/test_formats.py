@@ -25,6 +25,7 @@ from cowrie_sessionstats.outputs.formats.ecs_template import index_template
 from cowrie_sessionstats.outputs.formats.ocsf import ENRICHMENTS, ocsf_event
 from cowrie_sessionstats.outputs.identity import record_id
 from cowrie_sessionstats.summary import KEYS
+from cowrie_sessionstats.timestamps import parse_timestamp
 
 PUBLISHED = Path(__file__).parent / "published"
 ECS = json.loads((PUBLISHED / "ecs-9.4.0.json").read_text())
@@ -108,6 +109,33 @@ def test_what_json_cannot_say_is_an_error_of_that_record(form: str, number: floa
     made = http.read({"url": "http://127.0.0.1:1", "format": form, **options}, "s", {})
     with pytest.raises(ValueError, match="JSON compliant"):
         made.render([summary("a", command_rate=number)])
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_put_right"), [(-5.5, True), (14, True), (0, False), (0.1, False), (400, False)]
+)
+def test_events_are_at_their_time_in_utc(hours: float, is_put_right: bool) -> None:  # noqa: FBT001
+    """A sensor that is not set to UTC writes local time with a Z; the outbox knows the true one.
+
+    What differs by no time zone is left as it is.
+    """
+    true = START + 10 + hours * 3600
+    plain = summary("a", "id", timestamp="2026-03-18T10:00:10.000000Z")
+    record = {**plain, "time": true}
+    end = true if is_put_right else START + 10.0
+    (ecs,) = lines("elasticsearch", [record])[1:]
+    assert parse_timestamp(ecs["@timestamp"]) == end
+    assert parse_timestamp(ecs["event"]["start"]) == end - 10
+    assert parse_timestamp(ecs["event"]["end"]) == end
+    (event,) = lines("splunk_hec", [record])
+    assert event["time"] == end
+    (activity,) = lines("ocsf", [record])
+    assert activity["time"] == activity["end_time"] == end * 1000
+    assert activity["start_time"] == (end - 10) * 1000
+    assert lines("ndjson", [record]) == [plain]
+    for made in (ecs["cowrie"], event["event"], activity["unmapped"]):
+        assert "time" not in made
+    assert ecs["event"]["id"] == record_id(plain)
 
 
 # ---------------------------------------------------------------- the id

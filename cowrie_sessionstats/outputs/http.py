@@ -23,11 +23,9 @@ from cowrie_sessionstats.outputs.sending import (
     Delivered,
     Failed,
     Limits,
-    Mapped,
     Partly,
     Record,
     Verdict,
-    without_time,
 )
 
 GZIP_LEVEL: Final = 3
@@ -67,7 +65,7 @@ class HttpSender:
 
     def render(self, records: Sequence[Record]) -> Batch:
         """Return the batch as ``send`` takes it; ValueError if a record cannot be rendered."""
-        body = self.format.render(Mapped(records, without_time))
+        body = self.format.render(records)
         if self.options.gzip:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         return Batch(body, len(records))

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from cowrie_sessionstats.outputs.formats._addresses import address
 from cowrie_sessionstats.outputs.formats._tables import table
+from cowrie_sessionstats.outputs.formats._times import Times, stamp, times_of
 from cowrie_sessionstats.outputs.identity import record_id
-from cowrie_sessionstats.outputs.sending import Record
+from cowrie_sessionstats.outputs.sending import TIME, Record
 
 _TABLE: Final = table("ecs")
 TYPES: Final[dict[str, str]] = _TABLE["types"]
@@ -39,13 +40,15 @@ def ecs_document(record: Record) -> dict[str, Any]:
         _put(document, path, value)
     own: dict[str, Any] = {}
     for key, value in record.items():
-        if value is None:
+        if value is None or key == TIME:
             continue
         if key in _PATHS:
             _put(document, _PATHS[key], value)
         elif key != "duration":
             own[key] = value
     _add_event(document["event"], record)
+    if TIME in record:
+        _put_right(document, times_of(record))
     _add_addresses(document, record)
     document[OWN] = own
     if document["@timestamp"] is None:
@@ -58,6 +61,15 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         document[path[0]] = value
     else:
         document.setdefault(path[0], {})[path[1]] = value
+
+
+def _put_right(document: dict[str, Any], times: Times) -> None:
+    """Put UTC in the place of local time."""
+    if times.is_local:
+        document["@timestamp"] = stamp(times.event)
+        for name, seconds in (("start", times.start), ("end", times.end)):
+            if seconds is not None:
+                document["event"][name] = stamp(seconds)
 
 
 def _add_event(event: dict[str, Any], record: Record) -> None:

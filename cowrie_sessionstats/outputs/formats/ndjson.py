@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 
 from cowrie_sessionstats.outputs.formats._json import encode
 from cowrie_sessionstats.outputs.http_answers import Post, judge, words_of
-from cowrie_sessionstats.outputs.sending import Delivered, Record, Verdict
+from cowrie_sessionstats.outputs.sending import Delivered, Record, Verdict, without_time
 
 ANSWER_LIMIT: Final = 1 << 20
 """Bytes read of an answer, of which only the first words are shown."""
@@ -18,7 +18,7 @@ ANSWER_LIMIT: Final = 1 << 20
 
 def ndjson(record: Record) -> str:
     """Return a record as it is in the log."""
-    return encode(dict(record))
+    return encode(without_time(record))
 
 
 @frozen

@@ -9,9 +9,9 @@ from cowrie_sessionstats import __version__
 from cowrie_sessionstats.outputs.formats._addresses import address
 from cowrie_sessionstats.outputs.formats._json import encode
 from cowrie_sessionstats.outputs.formats._tables import table
+from cowrie_sessionstats.outputs.formats._times import times_of
 from cowrie_sessionstats.outputs.identity import record_id
-from cowrie_sessionstats.outputs.sending import Record
-from cowrie_sessionstats.timestamps import parse_timestamp
+from cowrie_sessionstats.outputs.sending import TIME, Record
 
 _TABLE: Final = table("ocsf")
 VERSION: Final[str] = _TABLE["version"]
@@ -36,6 +36,7 @@ _STATUSES: Final[dict[bool | None, tuple[int, str]]] = {
     None: (0, "Unknown"),
 }
 _MAPPED: Final = frozenset(ENRICHMENTS) | {
+    TIME,
     "auth",
     "dst_ip",
     "dst_port",
@@ -138,26 +139,23 @@ def _metadata(record: Record) -> dict[str, Any]:
 
 
 def _times(record: Record) -> dict[str, int]:
-    start, end = (_milliseconds(record.get(key)) for key in ("start", "end"))
-    time = end if end is not None else _milliseconds(record.get("timestamp"))
-    time = time if time is not None else start
-    if time is None:
+    times = times_of(record)
+    if times.event is None:
         msg = "has no time"
         raise ValueError(msg)
-    times = {"time": time}
-    if start is not None:
-        times["start_time"] = start
-    if end is not None:
-        times["end_time"] = end
+    made = {"time": _milliseconds(times.event)}
+    if times.start is not None:
+        made["start_time"] = _milliseconds(times.start)
+    if times.end is not None:
+        made["end_time"] = _milliseconds(times.end)
     duration = record.get("duration")
     if isinstance(duration, (int, float)):
-        times["duration"] = round(duration * 1000)
-    return times
+        made["duration"] = _milliseconds(duration)
+    return made
 
 
-def _milliseconds(stamp: Any) -> int | None:
-    seconds = parse_timestamp(stamp)
-    return None if seconds is None else round(seconds * 1000)
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _connection(record: Record) -> dict[str, Any]:

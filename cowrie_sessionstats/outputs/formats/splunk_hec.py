@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 
 from cowrie_sessionstats.outputs.formats._json import decode, encode
 from cowrie_sessionstats.outputs.formats._tables import table
+from cowrie_sessionstats.outputs.formats._times import times_of
 from cowrie_sessionstats.outputs.http_answers import (
     Answer,
     Post,
@@ -29,8 +30,8 @@ from cowrie_sessionstats.outputs.sending import (
     Record,
     Refused,
     Verdict,
+    without_time,
 )
-from cowrie_sessionstats.timestamps import parse_timestamp
 
 SOURCE: Final = "cowrie-sessionstats"
 SOURCETYPE: Final = "cowrie:sessionstats"
@@ -143,7 +144,7 @@ def _nothing() -> None:
 def _event(record: Record) -> dict[str, Any]:
     """Return the event: the record with its id, at the time of the close."""
     event: dict[str, Any] = {}
-    time = parse_timestamp(record.get("end") or record.get("timestamp"))
+    time = times_of(record).event
     if time is not None:
         event["time"] = round(time, 6)
     host = record.get("sensor")
@@ -151,7 +152,7 @@ def _event(record: Record) -> dict[str, Any]:
         event["host"] = host
     event["source"] = SOURCE
     event["sourcetype"] = SOURCETYPE
-    event["event"] = {"id": record_id(record), **record}
+    event["event"] = {"id": record_id(record), **without_time(record)}
     return event
 
 
