@@ -440,6 +440,7 @@ def test_a_receiver_that_dies_just_after_it_read_has_not_got_it(
     server = Misbehaving(all_then_close, socket.socket.close)
     verdict = yield send(sender_to(server.port, grace=2), records(10))
     assert isinstance(verdict, Failed)
+    assert "closed the next connection" in verdict.reason
     server.stop()
 
 

@@ -82,7 +82,7 @@ class Wire(Protocol):
         """
         try:
             answer = fcntl.ioctl(self._tcp.getHandle().fileno(), termios.TIOCOUTQ, bytes(_INT.size))
-        except OSError:
+        except (OSError, ValueError):
             return 0
         return int(_INT.unpack(answer)[0])
 
@@ -231,13 +231,19 @@ class Line(Protocol):
                 f"{self.name} closed the connection before TLS was agreed on. Look whether it "
                 "speaks TLS on this port, and at its own log"
             )
-        text = f"{self.name} closed the connection before it had read everything"
+        if self._taken:
+            text = f"{self.name} closed the connection before it had read everything"
+        else:
+            text = (
+                f"{self.name} closed the next connection at once: it was stopped, or takes no "
+                "more connections"
+            )
         if self.is_tls:
             return (
                 f"{text}. If it asks for a client certificate, look at cert_file and key_file; "
                 "its own log says more"
             )
-        return f"{text}. It was stopped, or did not take what was sent: its own log says more"
+        return f"{text}. Its own log says why"
 
     # ------------------------------------------------------------ IPushProducer
 

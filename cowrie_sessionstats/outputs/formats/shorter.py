@@ -38,8 +38,8 @@ def fitted(record: Record, render: Callable[[Record], str], limit: int) -> bytes
         text = render(known).encode()
     sizes = {name: _size(value) for name, value in known.items() if _can_be_cut(name, value)}
     while len(text) > limit:
-        name = max(sizes, key=sizes.__getitem__, default=None)
-        if name is None or sizes[name] <= _LEAST:
+        name = max(sizes, key=sizes.__getitem__, default="")
+        if sizes.get(name, 0) <= _LEAST:
             raise ValueError(f"needs {len(text)} bytes and cannot be shortened to {limit}")
         # Halves at most: what is over may be shared by several long values.
         target = max(sizes[name] - (len(text) - limit), sizes[name] // 2)
