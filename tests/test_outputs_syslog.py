@@ -538,7 +538,9 @@ def test_the_defaults_are_those_of_syslog() -> None:
     told = options_of(facility="auth", severity="notice", app_name="x").messages.of({})
     assert told == b"<37>1 - - x - - - {}"
     assert options_of().limits == syslog.LIMITS
-    assert options_of(batch_records="10", batch_seconds="5").limits == Limits(10, 8 << 20, 5.0)
+    assert options_of(batch_records="10", batch_seconds="5").limits == Limits(
+        10, syslog.LIMITS.size, 5.0
+    )
     sender = syslog.read({"host": "::1", "port": "1514"}, "sessionstats_siem", {})
     assert sender.target == "tcp://[::1]:1514"
     assert sender.limits == syslog.LIMITS
