@@ -73,13 +73,22 @@ class _Endpoints:
 @implementer(IStreamClientEndpoint)
 @frozen
 class _QuietEndpoint:
-    """Connects without two lines in Cowrie's log for each connection."""
+    """Connects without two lines in Cowrie's log for each connection, and without Nagle.
+
+    A body goes out in pieces of 64 KiB, and with Nagle's algorithm the end of each would wait for
+    the receiver's delayed acknowledgement: 40 ms a piece, 300 records a second in all.
+    """
 
     endpoint: Any
 
     def connect(self, factory: Any) -> Any:
         factory.noisy = False
-        return self.endpoint.connect(factory)
+        return self.endpoint.connect(factory).addCallback(_without_delay)
+
+
+def _without_delay(protocol: Any) -> Any:
+    protocol.transport.setTcpNoDelay(True)
+    return protocol
 
 
 def trusted_in(pem: str) -> Any:
