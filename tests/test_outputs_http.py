@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from attrs import define, evolve, field
 from receivers_http import (
+    Asked,
     Authority,
     OpenSearch,
     Receiver,
@@ -23,20 +25,23 @@ from receivers_http import (
 from summaries import Record, summary
 from twisted.internet import reactor as _reactor
 from twisted.internet import task
-from twisted.internet.defer import CancelledError
-from twisted.logger import globalLogPublisher
+from twisted.internet.defer import CancelledError, maybeDeferred
+from twisted.logger import Logger, globalLogPublisher
 
-from cowrie_sessionstats.outputs import http
+from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.outputs import delivery, http
 from cowrie_sessionstats.outputs.http_answers import LONGEST_RETRY_AFTER
 from cowrie_sessionstats.outputs.identity import record_id
 from cowrie_sessionstats.outputs.sending import (
     REASON_LIMIT,
     Delivered,
     Failed,
+    Limits,
     Partly,
     Refused,
     Verdict,
 )
+from cowrie_sessionstats.store import Entry, pack
 
 reactor: Any = _reactor
 SECTION = "sessionstats_siem"
@@ -549,3 +554,117 @@ async def test_tls_where_none_is_spoken(authority: Authority) -> None:
         verdict = await once(f"http://127.0.0.1:{other.port}")
         assert isinstance(verdict, Failed)
         assert "https://" in verdict.reason
+
+
+# ---------------------------------------------------------------- with the engine
+
+
+@define(eq=False)
+class Records:
+    """A source of records for a delivery, in memory."""
+
+    entries: list[Entry]
+    done: int = 0
+    counted: int = 0
+    refused: dict[int, str] = field(factory=dict)
+
+    def batch(self, _: str, limits: Limits) -> tuple[list[Entry], bool]:
+        """Return the next records."""
+        return self.entries[self.done : self.done + limits.records], True
+
+    def newest(self, _: str) -> Entry | None:
+        """Return the last record."""
+        return self.entries[-1]
+
+    def delivered(self, _: str, count: int, cursor: int) -> None:
+        """Take note of what is done."""
+        self.counted += count
+        self.done = cursor
+
+    def set_aside(self, _: str, entry: Entry, reason: str) -> None:
+        """Take a record that was refused."""
+        self.refused[entry.seq] = reason
+
+    def went_wrong(self, _: str, reason: str) -> None:
+        """Take note of a failure."""
+
+
+@define(eq=False)
+class Shards:
+    """What an index holds, by id; it takes what it is sent even where its answer is lost."""
+
+    documents: dict[str, Any] = field(factory=dict)
+    conflicts: int = 0
+
+    def __call__(self, asked: Asked) -> Reply:
+        """Answer a bulk request."""
+        lines = [json.loads(line) for line in asked.body.splitlines()]
+        results: list[tuple[int, Any]] = []
+        for action, document in zip(lines[::2], lines[1::2], strict=True):
+            name = action["create"]["_id"]
+            if document["cowrie"]["session"] == "s33":
+                results.append((400, {"type": "mapper_parsing_exception", "reason": "poison"}))
+            elif name in self.documents:
+                self.conflicts += 1
+                results.append((409, {"type": "version_conflict_engine_exception"}))
+            else:
+                self.documents[name] = document
+                results.append((201, None))
+        return Reply(body=bulk(*results))
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_lost_nor_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through every kind of trouble, each record is in the index once; the poison is set aside."""
+    monkeypatch.setattr(delivery, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(delivery, "LONGEST_DELAY", 0.01)
+    records = [summary(f"s{number}", "id", at=number) for number in range(100)]
+    source = Records([Entry(at + 1, 0.0, pack(record)) for at, record in enumerate(records)])
+    shards, troubles = Shards(), iter(TROUBLES)
+
+    def answer(asked: Asked) -> Reply:
+        trouble = next(troubles, None)
+        if trouble is None:
+            return shards(asked)
+        if trouble.half:  # it takes them, and the answer is lost
+            return evolve(trouble, body=shards(asked).body)
+        return trouble
+
+    with serving(Receiver(answer), reactor) as receiver:
+        url = f"http://127.0.0.1:{receiver.port}"
+        made = sender(url, format="elasticsearch", batch_records="30", timeout="1")
+        nobody: Any = lambda _: None  # noqa: E731
+        complaints = Complaints(Logger(observer=nobody), lambda: 0.0)
+        working = delivery.Delivery(
+            "siem", made, source, maybeDeferred, reactor, lambda: 0.5, complaints
+        )
+        working.start()
+        for _ in range(1000):
+            if source.done == len(records):
+                break
+            await task.deferLater(reactor, 0.01, lambda: None)
+        await working.settle()
+        working.stop()
+        await gone(receiver)
+    assert source.done == len(records)
+    assert set(shards.documents) == {
+        record_id(record) for record in records if record["session"] != "s33"
+    }
+    assert source.counted == 99
+    assert list(source.refused) == [34]
+    assert "poison" in source.refused[34]
+    assert shards.conflicts == 30 + 15  # the batches whose answers were lost; 413 halved the second
+
+
+TROUBLES = (
+    Reply(503, b"", {"Retry-After": "0"}),
+    Reply(half=True),
+    Reply(closes=True),
+    Reply(hangs=True),
+    Reply(413),
+    Reply(429),
+    Reply(301, b"", {"Location": "http://elsewhere.example/"}),
+    Reply(body=b"<html>"),
+    Reply(401),
+    Reply(half=True),
+)
