@@ -171,13 +171,27 @@ def test_a_secret_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
 
 def test_secrets_are_in_no_repr(receiver: Receiver) -> None:
     """Neither of the options nor of what is made of them."""
-    given = {"url": f"http://127.0.0.1:{receiver.port}/?key={SECRET}", "auth": "bearer"}
+    given = {"url": f"http://127.0.0.1:{receiver.port}/in/{SECRET}?key={SECRET}", "auth": "bearer"}
     made = http.read({**given, "token": SECRET}, SECTION, {"OTHER": SECRET})
     batch = made.render([summary("a", password=SECRET)])
     settings = Settings({"token": SECRET}, SECTION, {"OTHER": SECRET})
     for text in (repr(made), repr(made.options), repr(batch), repr(settings), made.target):
         assert SECRET not in text
     assert made.target == f"http://127.0.0.1:{receiver.port}"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_path_is_sent_as_it_stands_and_not_shown(receiver: Receiver) -> None:
+    """Some receivers have their token there, and say it back when they do not know it."""
+    url = f"http://127.0.0.1:{receiver.port}/in/t%2F0k%20en/?a=%20b&c=d%26e&f"
+    made = http.read({"url": url}, SECTION, {})
+    receiver.answer = lambda asked: Reply(404, f"no {asked.path}?{asked.query} here".encode())
+    verdict = await made.send(made.render([summary("a")]))
+    (asked,) = receiver.asked
+    assert f"{asked.path}?{asked.query}" == "/in/t%2F0k%20en/?a=%20b&c=d%26e&f"
+    assert isinstance(verdict, Failed)
+    assert "no .../?... here" in verdict.reason
+    made.stop()
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ class HttpSender:
         if isinstance(verdict, Delivered):
             return verdict
         value = "" if self.options.header is None else self.options.header[1]
-        secrets = [value, value.partition(" ")[2], urlsplit(self.options.url).query]
+        parts = urlsplit(self.options.url)
+        secrets = [value, value.partition(" ")[2], parts.query, parts.path.rstrip("/")]
 
         def clean(reason: str) -> str:
             for secret in filter(None, secrets):

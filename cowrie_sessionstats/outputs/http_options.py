@@ -35,7 +35,7 @@ class HttpOptions:
 
     url: str = field(repr=False)
     """Where to, without user or fragment; the format adds its path, if it has one. A token can
-    stand in its query."""
+    stand in its path or its query."""
     format: str
     index: str
     """The data stream or index, for ``elasticsearch``; else empty."""
@@ -52,9 +52,9 @@ class HttpOptions:
 
     @property
     def target(self) -> str:
-        """Return where records go, for people: no user, no query, where a token can stand."""
+        """Return where records go, for people: without path and query, where a token can stand."""
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 def read_options(
