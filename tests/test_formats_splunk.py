@@ -12,6 +12,8 @@ from receivers_splunk import Collector, reply
 from samples import START
 from summaries import Record, summary
 from twisted.internet import reactor as _reactor
+from twisted.internet import task
+from twisted.internet.defer import CancelledError
 
 from cowrie_sessionstats.options import OptionError
 from cowrie_sessionstats.outputs import http
@@ -121,6 +123,28 @@ async def test_acknowledgments_that_never_come(
     receiver.replies.append(reply(200, 0, "Success", ackId=7))
     receiver.answer = lambda _: reply(503, 9, "Server is busy")
     assert "the last trouble: answers 503" in reason(await once(receiver))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_does_not_wait_for_an_acknowledgment(
+    receiver: Receiver, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left behind, and the batch is sent again after the next start."""
+    monkeypatch.setattr(splunk_hec, "FIRST_ASKING", 60.0)
+    collector.acks = True
+    before = set(reactor.getDelayedCalls())
+    made = sender(receiver)
+    sending = made.send(made.render([summary("a")]))
+    while not collector.events:
+        await task.deferLater(reactor, 0.01, lambda: None)
+    await task.deferLater(reactor, 0.05, lambda: None)
+    assert not sending.called
+    made.stop()
+    with pytest.raises(CancelledError):
+        await sending
+    while receiver.connections:
+        await task.deferLater(reactor, 0.01, lambda: None)
+    assert [call for call in reactor.getDelayedCalls() if call not in before] == []
 
 
 @pytest_twisted.ensureDeferred
