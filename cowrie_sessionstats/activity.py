@@ -18,6 +18,8 @@ class Connect:
     """The connection was accepted."""
 
     stamp: Any
+    when: float | None = None
+    """What ``stamp`` says, in seconds since 1970, if that was read already."""
 
 
 @define(eq=False)
@@ -27,6 +29,8 @@ class Closed:
     stamp: Any
     tick: float | None
     duration: float | None
+    when: float | None = None
+    """As of ``Connect``."""
 
 
 @define(eq=False)

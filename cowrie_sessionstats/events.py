@@ -262,6 +262,8 @@ class LogEvent(Protocol):
     timestamp: Any
     time: Any
     """Set by the reader to the time that ``timestamp`` says, where the log has none."""
+    stamped: bool
+    """Whether ``time`` is known to be that."""
 
 
 def read_log(event: Any) -> activity.Event | None:
@@ -294,7 +296,8 @@ def log_endpoints(event: Any) -> Endpoints:
 
 
 def _log_connect(event: Any) -> activity.Event:
-    return activity.Connect(None if event.timestamp is ABSENT else event.timestamp)
+    stamp = None if event.timestamp is ABSENT else event.timestamp
+    return activity.Connect(stamp, event.time if event.stamped else None)
 
 
 def _log_closed(event: Any) -> activity.Event:
@@ -305,7 +308,7 @@ def _log_closed(event: Any) -> activity.Event:
         and stamp.__class__ is str
         and tick.__class__ is float
     ):
-        return activity.Closed(stamp, tick, milliseconds / 1000)
+        return activity.Closed(stamp, tick, milliseconds / 1000, tick if event.stamped else None)
     return _closed(event)
 
 

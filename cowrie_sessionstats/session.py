@@ -125,9 +125,13 @@ class Session:
     first_stamp: Any = None
     last_stamp: Any = None
     """Times of the first and the last event as they stand there: read when they are needed."""
+    first_time: float | None = None
+    """What ``first_stamp`` says, in seconds since 1970, if that was read already."""
     closed: bool = False
     close_stamp: Any = None
     close_tick: float | None = None
+    close_time: float | None = None
+    """As ``first_time``."""
     duration: float | None = None
     """Seconds, as Cowrie measured them."""
 
@@ -253,7 +257,9 @@ class Session:
         """
         if self._start is None:
             end = None if self.connected else timestamps.parse_timestamp(self.close_stamp)
-            if end is None or self.duration is None:
+            if self.first_time is not None:
+                self._start = self.first_time, self.first_stamp
+            elif end is None or self.duration is None:
                 self._start = timestamps.parse_timestamp(self.first_stamp), self.first_stamp
             else:
                 self._start = max(0.0, round(end - self.duration, 6)), None
@@ -268,6 +274,8 @@ class Session:
 
         In seconds since 1970 UTC; None if no event tells.
         """
+        if self.close_time is not None:
+            return self.close_time, self.close_stamp
         for stamp in (self.close_stamp, self.last_stamp):
             when = timestamps.parse_timestamp(stamp)
             if when is not None:
@@ -295,6 +303,7 @@ def _connect(session: Session, event: activity.Connect) -> None:
     if not session.connected:
         session.connected = True
         session.first_stamp = event.stamp
+        session.first_time = event.when
 
 
 def _closed(session: Session, event: activity.Closed) -> None:
@@ -303,6 +312,7 @@ def _closed(session: Session, event: activity.Closed) -> None:
     session.closed = True
     session.close_stamp = event.stamp
     session.close_tick = event.tick
+    session.close_time = event.when
     session.duration = event.duration
 
 
