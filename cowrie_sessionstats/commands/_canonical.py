@@ -1,9 +1,9 @@
 """One line for many that have the same template, found without reading them as shell text.
 
-The commonest lines that are new in every session differ only in a password, a payload, an applet's
-name or a process id, where no rule looks at more than that it is one. With one of its kind in its
-place, the line's plan has been made before. What a template is, the rules say: a test holds the
-plans of both lines against each other.
+The commonest lines that are new in every session differ only in a password, a payload, an address,
+an applet's name or a process id, where no rule looks at more than that it is one. With one of its
+kind in its place, the line's plan has been made before; or one that differs in the name of a script
+alone. What a template is, the rules say: a test holds the plans of both lines against each other.
 """
 
 from __future__ import annotations
@@ -32,6 +32,20 @@ _APPLET: Final = re.compile(
 )
 _PROCESS: Final = re.compile(r"((?:/bin/busybox )?kill (?:-9 )?)[0-9]+")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ./;&|()_=-]+")
+# What fetches something from an address: no rule looks at which one it is, nor into what a URL has
+# between it and its last part.
+_FETCHING: Final = re.compile(
+    r"(?:[A-Za-z0-9 ./;&|:_-]* )?(?:wget|curl|tftp) [A-Za-z0-9 ./;&|:_-]+"
+)
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IP4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+_PART: Final = "/[A-Za-z0-9._-]+"
+_ADDRESS: Final = re.compile(
+    rf"(?<= ){_IP4}(?= )|(?<= http://){_IP4}(?:{_PART})*(?={_PART}(?:[ ;&|]|\Z))"
+)
+_SCRIPT: Final = re.compile(r"(?<=[ /])[a-z]{5,16}\.sh(?=[ ;&|]|\Z)")
+SCRIPT: Final = "aaaaaa.sh"
+"""What stands for the name of a script, which nobody would choose either."""
 
 
 # Functions, not templates: Python 3.11 loses some bytes each time a template is made.
@@ -72,4 +86,20 @@ def canonical(line: str) -> str:  # noqa: C901, PLR0911  one return for each kin
             return f"{match[1]}2"
         if _PLAIN.fullmatch(line) is not None:
             return _APPLET.sub(_other_applet, line)
+    if _FETCHING.fullmatch(line) is not None:
+        return _ADDRESS.sub("1.1.1.1", line)
     return line
+
+
+def script_of(line: str) -> str | None:
+    """Return the name of the one script that a line fetches and runs, if it has such a form.
+
+    With ``SCRIPT`` instead of it the line's plan is the same but for that name, if the vocabulary
+    has neither.
+    """
+    if ".sh" not in line or SCRIPT in line or _FETCHING.fullmatch(line) is None:
+        return None
+    names = _SCRIPT.findall(line)
+    if not names or line.count(names[0][:-3]) != len(names) or len(set(names)) > 1:
+        return None
+    return str(names[0])

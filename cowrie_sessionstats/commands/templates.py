@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Final, TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from cowrie_sessionstats.commands._analysis import (
     Argument,
@@ -21,7 +21,7 @@ from cowrie_sessionstats.commands._analysis import (
     commands_of,
     reads_file,
 )
-from cowrie_sessionstats.commands._canonical import canonical
+from cowrie_sessionstats.commands._canonical import SCRIPT, canonical, script_of
 from cowrie_sessionstats.commands._items import (
     PLACEHOLDER,
     WHITE,
@@ -127,6 +127,28 @@ class Plan:
         acts = self.makes or says_more or self.plain == "<base64>" or len(self.plain) > CACHED_LINE
         self.alone = 0 if acts else next(_numbers)
 
+    def renamed(self, old: str, new: str, shown: str) -> Plan:
+        """Return the plan of a line with the name ``new``, that is ``shown`` so, for ``old``."""
+
+        def rename(pieces: Sequence[Piece]) -> list[Piece]:
+            return [
+                Name(new, shown, piece.made)
+                if piece.__class__ is Name and piece.name == old
+                else piece
+                for piece in pieces
+            ]
+
+        pieces, verbs = rename(self.pieces), rename(self.verbs)
+        return evolve(
+            self,
+            plain="".join(map(fallback, pieces)) if pieces else self.plain,
+            programs="".join(map(fallback, verbs)) if verbs else self.programs,
+            pieces=pieces or (),
+            names=frozenset([new if name == old else name for name in self.names]),
+            binds=tuple([new if name == old else name for name in self.binds]),
+            verbs=tuple(verbs),
+        )
+
 
 @define(eq=False)
 class Templates:
@@ -167,8 +189,17 @@ class Templates:
 
     def _plan_kept(self, line: str) -> Plan:
         # Not with an operator's vocabulary: it may know more of what is replaced here.
-        same = canonical(line) if self.vocabulary.extension is None else line
-        return self._plan(line) if same == line else self.plan_kept(same)
+        if self.vocabulary.extension is not None:
+            return self._plan(line)
+        same = canonical(line)
+        if same != line:
+            return self.plan_kept(same)
+        script = script_of(line)
+        if script is None or script in self.vocabulary.words or script in self.vocabulary.files:
+            return self._plan(line)
+        return self.plan_kept(line.replace(script, SCRIPT)).renamed(
+            SCRIPT, script, self._values.fallback(script)
+        )
 
     def _plan(self, line: str) -> Plan:
         return _Maker(self.vocabulary, self._values).plan(line)
