@@ -255,7 +255,7 @@ def summarize(  # noqa: PLR0913 - one for each option
     The exit status is 0 if any session was summarized, 1 if none was, 2 for wrong usage.
     """
     try:
-        from cowrie_sessionstats.replay import command, follow_command, formats  # noqa: PLC0415
+        from cowrie_sessionstats.replay import command, formats  # noqa: PLC0415
         from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
     except ImportError as error:
         raise click.ClickException(str(error)) from None
@@ -281,7 +281,11 @@ def summarize(  # noqa: PLR0913 - one for each option
         open_sessions=open_sessions,
         strict=strict,
     )
-    sys.exit(follow_command.follow(request, state) if follow else command.summarize(request))
+    if follow:
+        from cowrie_sessionstats.replay import follow_command  # noqa: PLC0415 - only this needs it
+
+        sys.exit(follow_command.follow(request, state))
+    sys.exit(command.summarize(request))
 
 
 def _check_follow(paths: tuple[str, ...], output: Path | None, *, open_sessions: bool) -> None:

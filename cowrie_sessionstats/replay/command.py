@@ -19,8 +19,7 @@ from attrs import frozen
 from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.files import find
 from cowrie_sessionstats.replay.formats import write_file
-from cowrie_sessionstats.replay.journal import StateError
-from cowrie_sessionstats.replay.problems import StrictError
+from cowrie_sessionstats.replay.problems import StateError, StrictError
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress
 from cowrie_sessionstats.replay.running import RunError, Running
 from cowrie_sessionstats.replay.spool import SpoolError, spool_folder

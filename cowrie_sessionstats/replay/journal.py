@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 from cowrie_sessionstats.outputs.log import LineFile
 from cowrie_sessionstats.replay.following import Mark, Place
 from cowrie_sessionstats.replay.formats import replacing
+from cowrie_sessionstats.replay.problems import StateError
 
 VERSION: Final = 1
 TAIL: Final = 1 << 26
@@ -22,10 +23,6 @@ TAIL: Final = 1 << 26
 more, another wrote them."""
 _BEGINNING: Final = b'{"eventid":"cowrie.sessionstats.summary"'
 _MOST: Final = 1 << 62
-
-
-class StateError(Exception):
-    """A state that cannot be used; its text says why and what to do."""
 
 
 @frozen

@@ -20,6 +20,10 @@ class StrictError(Exception):
     """The first problem, where none is to be passed over."""
 
 
+class StateError(Exception):
+    """A state that cannot be used; its text says why and what to do."""
+
+
 @define
 class Skipped:
     """The lines that were skipped for one reason."""
