@@ -184,7 +184,7 @@ class Session:
         """
         lines: list[str] = []
         ticks: list[float] = []
-        stamp, stop = self.last_stamp, None
+        last = stop = None
         for event in logged:
             eventid = event.eventid
             if eventid == _COMMAND:
@@ -192,7 +192,7 @@ class Session:
                 if event.realm is _ABSENT and line.__class__ is str and tick.__class__ is float:
                     lines.append(line)
                     ticks.append(tick)
-                    stamp = event.timestamp
+                    last = event
                     continue
             if eventid in _MORE_THAN_COUNT:
                 stop = event
@@ -200,8 +200,9 @@ class Session:
             read = events.read_log(event)
             if read is not None:
                 _COUNTERS[read.__class__](self, read)
-                stamp = event.timestamp
-        self.last_stamp = stamp
+                last = event
+        if last is not None:
+            self.last_stamp = last.timestamp
         if lines:
             self.count_commands(lines, ticks)
         return stop

@@ -227,7 +227,11 @@ def _of_commands(session: Session, lines: Commands, duration: float | None) -> t
         gaps.variation(),
         lines.exact.hexdigest() if readable else None,
         script.fingerprint() if readable else None,
-        tuple([template[:TEXT_LIMIT] for template in script.templates]),
+        tuple(
+            [template[:TEXT_LIMIT] for template in script.templates]
+            if script.long
+            else script.templates
+        ),
     )
 
 

@@ -61,7 +61,7 @@ class Spool:
 
     def add(self, key: bytes, line: bytes) -> None:
         """Take a record: ``key`` by ``sort_key``, ``line`` without newline."""
-        entry = b"%b%b\n" % (key, line)
+        entry = b"".join((key, line, b"\n"))
         self._lines.append(entry)
         self._size += len(entry)
         if self._size >= RUN:
