@@ -96,8 +96,9 @@ def _summarize(request: Request, folder: Path) -> int:
         totals.problems.strict = request.strict
         files = find(request.paths, folder, totals.problems.file)
         if request.output is not None and request.output.exists():
+            there = request.output.stat()
             for file in files:
-                if file.path.samefile(request.output):
+                if os.path.samestat(os.stat(file.path), there):  # noqa: PTH116 - there are thousands
                     raise UsageError(
                         f"--output {request.output} is one of the logs to read ({file.name}): "
                         "it would be replaced. Name another"

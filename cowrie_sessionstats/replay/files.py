@@ -79,19 +79,19 @@ class _Search:
         else:
             self._take(Path(name), name)
 
-    def _take(self, path: Path, name: str) -> None:
+    def _take(self, path: Path, name: str, *, pipes: bool = True) -> None:
         try:
             status = path.stat()
             if stat.S_ISDIR(status.st_mode):
                 for below in self._below(path):
-                    self._take(below, str(below))
+                    self._take(below, str(below), pipes=False)
             elif stat.S_ISREG(status.st_mode):
                 place = (status.st_dev, status.st_ino)
                 self.found.setdefault(place, LogFile(path, name, status.st_size))
-            elif stat.S_ISFIFO(status.st_mode):
+            elif stat.S_ISFIFO(status.st_mode) and pipes:
                 with path.open("rb") as pipe:
                     self._copy(pipe, name)
-            else:
+            elif not stat.S_ISFIFO(status.st_mode):
                 self.trouble(name, "is no file. Name files or folders, or - for the standard input")
         except OSError as error:
             self.trouble(name, said(error))
@@ -103,9 +103,8 @@ class _Search:
         for root, folders, names in os.walk(folder, onerror=unreadable):
             folders.sort()
             for name in sorted(names):
-                path = Path(root, name)
-                if (_LOG_NAME.search(name) or name.endswith(self.also)) and not path.is_fifo():
-                    yield path
+                if _LOG_NAME.search(name) or name.endswith(self.also):
+                    yield Path(root, name)
 
     def _copy(self, source: IO[bytes], name: str) -> None:
         """Take what comes through a pipe, as a file without a name.
