@@ -309,10 +309,13 @@ class Sessions:
 
         With ``final_only`` the caller has to say so, from time to time.
         """
-        while self._recent:
-            key, (_, end) = next(iter(self._recent.items()))
-            if len(self._recent) <= self.max_recent and not _is_past(end, now):
-                return
+        over = len(self._recent) - self.max_recent
+        gone: list[events.SessionKey] = []
+        for key, (_, end) in self._recent.items():
+            if len(gone) >= over and not _is_past(end, now):
+                break
+            gone.append(key)
+        for key in gone:
             self._retire(key)
 
     def _retire(self, key: events.SessionKey) -> None:

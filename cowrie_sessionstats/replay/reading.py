@@ -124,8 +124,12 @@ class Reader:
             if not found:
                 continue
             ticks = parse_timestamps([event.timestamp for event in found])
-            for event, tick in zip(found, ticks, strict=True):
-                event.time = tick if event.time is ABSENT else events.tick(event)
+            if found[0].stamped:  # then all are
+                for event, tick in zip(found, ticks, strict=True):
+                    event.time = tick
+            else:
+                for event, tick in zip(found, ticks, strict=True):
+                    event.time = tick if event.time is ABSENT else events.tick(event)
             if first is None:
                 first = found[0]
             keys = _in_order(latest, ticks)
