@@ -254,7 +254,7 @@ def test_many_times_are_read_as_one(given_stamps: list[Any]) -> None:
 
 def test_a_time_of_its_own_moves_no_start_and_no_end(tmp_path: Path) -> None:
     """Only ``timestamp`` says when a session was, whether or not a line has a ``time``, too."""
-    at = {"time": START + 7_200.0}
+    at: dict[str, Any] = {"time": START + 7_200.0}
     bare = [connect(), command("id", 2.0), closed(9.0)]
     odd = [connect(**at), {**command("id", 2.0), **at}, closed(9.0, **at)]
     (want,) = summarize(write_log(tmp_path / "bare/cowrie.json", bare))
