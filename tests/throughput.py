@@ -44,12 +44,18 @@ def configuration(search: OpenSearch, syslog: Rsyslog) -> str:
 
 
 @contextlib.contextmanager
-def receivers(folder: Path) -> Iterator[tuple[OpenSearch, Rsyslog]]:
-    """Start both."""
+def receivers(folder: Path, *, plain: bool = False) -> Iterator[tuple[OpenSearch, Rsyslog]]:
+    """Start both.
+
+    Of records as they are the emulator takes some hundred a second, whoever sends them; so it is
+    told to keep them without making a field of each key, unless it is to be ``plain``.
+    """
     syslog = Rsyslog(folder / "syslog")
     syslog.start()
     try:
         with opensearch() as search:
+            if not plain:
+                search.ask("PUT", f"/{INDEX}", {"mappings": {"dynamic": False}})
             yield search, syslog
     finally:
         syslog.kill()
@@ -59,19 +65,21 @@ def forward(path: Path, count: int, folder: Path) -> None:
     """Send them from a file."""
     with path.open("rb") as lines, (folder / "records.jsonl").open("wb") as out:
         out.writelines(itertools.islice(lines, count))
-    with receivers(folder) as (search, syslog):
-        (folder / "cowrie.cfg").write_text(configuration(search, syslog))
-        for name in ("siem", "log"):
-            took = cost(
-                COMMAND, "forward", "--cowrie", folder, "--to", name, folder / "records.jsonl"
-            )
-            print(
-                f"forward to {name}: {count:,} in {took.seconds:.1f} s, "
-                f"{count / took.seconds:,.0f} a second, {took.cpu:.1f} s of CPU, "
-                f"{took.megabytes:.0f} MB",
-                flush=True,
-            )
-        print(f"there: {search.count(INDEX):,} and {len(syslog.lines()):,}")
+    for plain in (True, False):
+        with receivers(folder, plain=plain) as (search, syslog):
+            (folder / "cowrie.cfg").write_text(configuration(search, syslog))
+            for name in ("siem",) if plain else ("siem", "log"):
+                took = cost(
+                    COMMAND, "forward", "--cowrie", folder, "--to", name, folder / "records.jsonl"
+                )
+                how = ", which makes a field of each key" if plain else ""
+                print(
+                    f"forward to {name}{how}: {count:,} in {took.seconds:.1f} s, "
+                    f"{count / took.seconds:,.0f} a second, {took.cpu:.1f} s of CPU, "
+                    f"{took.megabytes:.0f} MB",
+                    flush=True,
+                )
+            print(f"there: {search.count(INDEX):,} and {len(syslog.lines()):,}", flush=True)
 
 
 def absence(path: Path, count: int, folder: Path) -> None:
