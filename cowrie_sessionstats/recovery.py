@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,34 +33,49 @@ _CHUNK: Final = 1 << 18
 class Place:
     """A place in a log that is rotated by renaming it."""
 
-    device: int = 0
     inode: int = 0
     offset: int = 0
     """Bytes of the file before it."""
+    head: str = ""
+    """What the file begins with, as a hash: in a container, or after a file was copied, the same
+    log has another inode. Empty as long as the file is shorter than that."""
 
     def to_text(self) -> str:
         """Return it for the store."""
-        return json.dumps([self.device, self.inode, self.offset])
+        return json.dumps([self.inode, self.offset, self.head])
+
+    def is_in(self, file: Place) -> bool:
+        """Return whether it is in the file of another place."""
+        return self.head == file.head if self.head else self.inode == file.inode
 
 
 def place_from(text: str | None) -> Place:
     """Return the place that ``Place.to_text`` wrote; that of no file for anything else."""
     try:
-        numbers = json.loads(text or "")
-        if isinstance(numbers, list) and all(type(number) is int for number in numbers):
-            return Place(*numbers)
+        inode, offset, head = json.loads(text or "")
     except (ValueError, TypeError, RecursionError):
-        pass
+        return Place()
+    if type(inode) is int and type(offset) is int and isinstance(head, str):
+        return Place(inode, offset, head)
     return Place()
 
 
 def end_of(log: Path | None) -> Place:
     """Return the end of a log as it is now; that of no file if there is none."""
     try:
-        status = os.stat(log or "")  # noqa: PTH116 - None has no Path
+        if log is None or not log.is_file():
+            return Place()
+        with log.open("rb") as file:
+            head = file.read(_HEAD)
+            status = os.fstat(file.fileno())
     except (OSError, ValueError):
         return Place()
-    return Place(status.st_dev, status.st_ino, status.st_size)
+    known = sha256(head).hexdigest()[:_DIGITS] if len(head) == _HEAD else ""
+    return Place(status.st_ino, status.st_size, known)
+
+
+_HEAD: Final = 256  # bytes: a first event's time and session are among them
+_DIGITS: Final = 16
 
 
 @frozen
@@ -76,32 +92,34 @@ def _pieces(log: Path, since: Place, until: Place) -> list[_Piece]:
 
     If the file of ``since`` is gone, that is all that the one of ``until`` holds.
     """
-    files = []
     paths = [*log.parent.glob(f"{_globbed(log.name)}.*")]
     if until.inode:
         paths.append(log)
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        files.append((path == log, status.st_mtime_ns, path, status))
-    files.sort(key=lambda file: file[:2])
-    known = [(status.st_dev, status.st_ino) for _, _, _, status in files]
-    last = _index(known, until, len(files) - 1)
-    first = _index(known, since, last)
+    files = [(path, end_of(path)) for path in paths]
+    files = [(path, end) for path, end in files if end.inode]
+    files.sort(key=lambda file: (file[0] == log, _written(file[0])))
+    ends = [end for _, end in files]
+    last = _index(ends, until, len(files) - 1)
+    first = _index(ends, since, last)
     pieces = []
-    for number, (_, _, path, status) in enumerate(files[first : last + 1], first):
-        begin = since.offset if known[number] == (since.device, since.inode) else 0
-        end = until.offset if known[number] == (until.device, until.inode) else status.st_size
+    for path, end in files[first : last + 1]:
+        begin = since.offset if since.is_in(end) else 0
+        stop = until.offset if until.is_in(end) else end.offset
         # A log that was emptied in its place is shorter than it was.
-        pieces.append(_Piece(path, begin if begin <= end else 0, end))
+        pieces.append(_Piece(path, begin if begin <= stop else 0, stop))
     return _newest(pieces)
 
 
-def _index(known: Sequence[tuple[int, int]], place: Place, otherwise: int) -> int:
-    wanted = (place.device, place.inode)
-    return known.index(wanted) if wanted in known else max(otherwise, 0)
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _index(ends: Sequence[Place], place: Place, otherwise: int) -> int:
+    found = (number for number, end in enumerate(ends) if place.is_in(end))
+    return next(found, max(otherwise, 0))
 
 
 def _newest(pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -223,9 +241,11 @@ def _whole(found: list[tuple[bool, Summary]]) -> Iterator[Summary]:
     found.clear()
 
 
+_COMMIT_RECORDS: Final = 1_000  # they wait in memory until then
+
 COWRIE_LOG: Final = "cowrie_log"
 OWN_LOG: Final = "own_log"
-"""Names of the places in the store."""
+"""Names of the places in the store; with ``_path`` behind, of the logs that they are in."""
 
 
 @define(eq=False)
@@ -259,14 +279,17 @@ class Recovery:
                 self.store.forget(checkpoint.key)
             else:
                 kept[identity(record(summary))] = (checkpoint, summary)
-        if self.own_log is not None and (told := self.store.state(OWN_LOG)) is not None:
-            for logged in logged_since(self.own_log, place_from(told), self.own_end):
-                if self._is_news(logged):
-                    self.store.add(logged)
-        if self.cowrie_log is not None and (told := self.store.state(COWRIE_LOG)) is not None:
+        if self.own_log is not None and (told := self._told(OWN_LOG, self.own_log)) is not None:
+            news = filter(self._is_news, logged_since(self.own_log, told, self.own_end))
+            for number, logged in enumerate(news, 1):
+                self.store.add(logged)
+                if number % _COMMIT_RECORDS == 0:
+                    self.store.commit()
+        told = self._told(COWRIE_LOG, self.cowrie_log)
+        if self.cowrie_log is not None and told is not None:
             replay = Replay(
                 self.cowrie_log,
-                place_from(told),
+                told,
                 self.cowrie_end,
                 left,
                 self.templates,
@@ -281,6 +304,12 @@ class Recovery:
         for checkpoint, summary in kept.values():
             self.store.forget(checkpoint.key)
             yield from self._missing(summary)
+
+    def _told(self, name: str, log: Path | None) -> Place | None:
+        """Return how far a log had been read; None if that was another log, or nobody knows."""
+        if self.store.state(f"{name}_path") != str(log):
+            return None
+        return place_from(self.store.state(name))
 
     def _missing(self, summary: Summary) -> Iterator[Summary]:
         """Yield a summary if there is no record of it."""

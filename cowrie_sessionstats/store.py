@@ -174,6 +174,8 @@ class Store:
     """Records that came before that."""
     _waiting: dict[int, _Waiting] = field(factory=dict, init=False)
     """Records that are to be written, by place and in that order."""
+    _revisions: dict[bytes, int] = field(factory=dict, init=False)
+    """The latest of those, by identity."""
     _size: int = field(default=0, init=False)
     """Bytes of both."""
     _aside: list[_Aside] = field(factory=list, init=False)
@@ -321,6 +323,7 @@ class Store:
     def _put(self, packed: bytes, known: bytes, revision: int, only: str | None = None) -> None:
         entry = Entry(self.next_place(), self.clock(), packed)
         self._waiting[entry.seq] = _Waiting(entry, known, revision, only)
+        self._revisions[known] = revision
         self._size += len(packed)
         self._next = entry.seq + 1
 
@@ -328,7 +331,9 @@ class Store:
         if self._early:
             self._size -= len(self._early.popleft()[0])
         else:
-            entry = self._waiting.pop(next(iter(self._waiting))).entry
+            gone = self._waiting.pop(next(iter(self._waiting)))
+            self._revisions.pop(gone.identity, None)
+            entry = gone.entry
             self._size -= len(entry.packed)
             if all(progress.cursor >= entry.seq for progress in self.progress.values()):
                 return
@@ -415,6 +420,7 @@ class Store:
             self._open_sizes, self._open_size = sizes, size
             raise
         self._waiting.clear()
+        self._revisions.clear()
         self._size = 0
         self._aside.clear()
         self._taken.clear()
@@ -613,7 +619,7 @@ class Store:
         """Return the latest revision of a session's record that is known; None if none is."""
         known = identity(record)
         row = self._ask("SELECT max(revision) FROM record WHERE identity = ?", known)
-        found = [each.revision for each in self._waiting.values() if each.identity == known]
+        found = [self._revisions[known]] if known in self._revisions else []
         if row is not None and row[0] is not None:
             found.append(row[0])
         return max(found, default=None)

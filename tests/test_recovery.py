@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tempfile
 from collections import Counter, deque
@@ -77,6 +78,7 @@ class Process:
 
     folder: Path
     has_cowrie_log: bool = True
+    own_log: str = "sessionstats.json"
     thread: Any = field(factory=Thread)
     emitted: list[Summary] = field(factory=list)
     sessions: Sessions = field(init=False)
@@ -92,7 +94,7 @@ class Process:
     def __attrs_post_init__(self) -> None:
         self.cowrie_log.touch()  # Cowrie opens it before it loads us
         complaints = Complaints(Logger(), lambda: 0.0)
-        own = self.folder / "sessionstats.json"
+        own = self.folder / self.own_log
         self.log = LogDestination(
             LineFile(own, daily=False), self.thread, complaints, self.thread.callFromThread
         )
@@ -341,6 +343,46 @@ def test_a_place_is_what_was_written(tmp_path: Path) -> None:
     path.write_bytes(b"12345")
     assert place_from(end_of(path).to_text()) == end_of(path)
     assert end_of(path).offset == 5
+    path.write_bytes(b"12345" * 100)
+    copy = tmp_path / "copy"
+    copy.write_bytes(path.read_bytes() + b"more")
+    assert end_of(path).is_in(end_of(copy)), "the same log, moved to another disk"
+    os.mkfifo(tmp_path / "fifo")
+    assert end_of(tmp_path / "fifo") == Place(), "and nobody waits for a writer"
+
+
+def test_a_log_of_another_name_is_not_read(tmp_path: Path) -> None:
+    """What stands in it was delivered long ago, or by another Cowrie."""
+    process = Process(tmp_path)
+    process.seconds(1)
+    process.kill()
+    other = tmp_path / "other.json"
+    old = records([connect(), login(), closed(2.0)])
+    other.write_bytes(as_lines(old))
+    again = Process(tmp_path, own_log=other.name)
+    again.seconds(3)
+    assert again.outgoing() == []
+
+
+def test_logs_that_were_copied_to_another_disk_are_known_again(tmp_path: Path) -> None:
+    """As a container's are when it is made anew: nothing is delivered a second time."""
+    process = Process(tmp_path)
+    process.seconds(1)
+    for raw in visits(8, 3):
+        process.play(raw)
+    process.seconds(6)
+    delivered = process.outgoing()
+    process.store.delivered("siem", len(delivered), process.store.next_place() - 1)
+    process.seconds(6)
+    process.kill()
+    for path in [process.cowrie_log, tmp_path / "sessionstats.json"]:
+        copy = path.with_name("copy")
+        copy.write_bytes(path.read_bytes())
+        copy.replace(path)
+    again = Process(tmp_path)
+    again.seconds(3)
+    sent = {made["session"] for made in delivered}
+    assert not [made for made in again.outgoing() if made["session"] in sent]
 
 
 def test_late_events_of_a_session_make_no_session(tmp_path: Path) -> None:

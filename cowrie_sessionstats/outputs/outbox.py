@@ -268,7 +268,13 @@ class Outbox:
         self._is_keeping = False
 
     def _remember(self, cowrie: Place, own: Place, place: int) -> None:
-        self.store.remember({COWRIE_LOG: cowrie.to_text(), OWN_LOG: own.to_text()}, place)
+        told: dict[str, str] = {}
+        for name, log, end in (
+            (COWRIE_LOG, self.logs.cowrie, cowrie),
+            (OWN_LOG, self.logs.own, own),
+        ):
+            told |= {name: end.to_text(), f"{name}_path": str(log)}
+        self.store.remember(told, place)
 
     # ------------------------------------------------------------ what was left behind
 
