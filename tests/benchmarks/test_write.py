@@ -58,10 +58,15 @@ def outputs(tmp_path: Path) -> Iterator[dict[str, Any]]:
         {
             "honeypot": {"logtype": "rotating"},
             "output_jsonlog": {"logfile": str(tmp_path / "cowrie.json")},
-            SECTION: {"enabled": "true", "logfile": str(tmp_path / "sessionstats.json")},
+            SECTION: {
+                "enabled": "true",
+                "logfile": str(tmp_path / "sessionstats.json"),
+                "store": str(tmp_path / "sessionstats.sqlite"),
+            },
         }
     )
     made = {"jsonlog": jsonlog.Output(), "sessionstats": Output()}
+    made["sessionstats"]._sessions.touched = {}  # as in a running reactor
     yield made
     made["jsonlog"].outfile.close()
     made["sessionstats"].stop()
