@@ -64,11 +64,13 @@ def _options(config: ConfigParser, section: str, environment: Mapping[str, str])
                 continue
             try:
                 options[name] = config.get(section, name).strip()
-            except InterpolationError as error:
+            except InterpolationError:
+                # Without the parser's own words: they quote the value, which may be a secret.
                 raise OptionError(
                     name,
-                    "...",  # it may be a secret
-                    f"{error.message.splitlines()[0]}. A $ that is one is written $$",
+                    "...",
+                    "has a $ that begins no ${section:option} of this file. A $ that is meant "
+                    "as one is written $$",
                     section,
                 ) from None
     prefix = f"COWRIE_{section}_".upper()
