@@ -7,7 +7,7 @@ import os
 import random
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from logs import as_lines
 from samples import START, closed, command, connect, event, login, records
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.outputs import STOP_SECONDS
+from cowrie_sessionstats.outputs.delivery import Delivery
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination
 from cowrie_sessionstats.outputs.outbox import CHECKPOINT_COMMITS, Logs, Outbox
-from cowrie_sessionstats.outputs.sending import Limits, without_time
+from cowrie_sessionstats.outputs.sending import Delivered, Limits, Record, Verdict, without_time
 from cowrie_sessionstats.recovery import Place, end_of, place_from
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Store
@@ -411,3 +414,51 @@ def test_the_line_of_a_recovered_session_says_so() -> None:
     assert json.loads(to_json(summary)) == record(summary)
     sessions.feed(closed(3.0))
     assert made[0].partial is None
+
+
+def test_the_end_does_not_wait_for_a_disk_that_hangs(tmp_path: Path) -> None:
+    """Not even where a batch is under way whose verdict cannot be noted."""
+    process = Process(tmp_path)
+    process.seconds(2)
+    outbox, receiver = process.outbox, Slow()
+    outbox.deliveries = [
+        Delivery(
+            "siem",
+            receiver,
+            process.store,
+            outbox.in_worker,
+            process.thread,
+            lambda: 1.0,
+            outbox.complaints,
+        )
+    ]
+    outbox.deliveries[0].start()
+    process.play(connect())
+    process.play(closed(1.0))
+    process.seconds(5)
+    assert outbox.deliveries[0].is_sending
+    receiver.answer.callback(Delivered())
+    fired: list[object] = []
+    outbox.settle().addBoth(fired.append)
+    process.thread.advance(STOP_SECONDS)  # no task of the worker thread ends any more
+    assert fired == [None]
+
+
+class Slow:
+    """A sender whose receiver answers when it is told to."""
+
+    answer: Deferred[Verdict]
+    limits = Limits()
+    target = "test://"
+
+    def render(self, records: Sequence[Record]) -> int:
+        """Return nothing of interest."""
+        return len(records)
+
+    def send(self, _: object) -> Deferred[Verdict]:
+        """Take a batch."""
+        self.answer = Deferred()
+        return self.answer
+
+    def stop(self) -> None:
+        """Do nothing."""

@@ -146,14 +146,22 @@ class Outbox:
 
         Never later than after ``STOP_SECONDS``.
         """
-        settled = DeferredList([delivery.settle() for delivery in self.deliveries])
-        late = self.clock.callLater(STOP_SECONDS, self._hurry)
-        settled.addBoth(lambda _: late.active() and late.cancel())
+        settled: Deferred[Any] = Deferred()
+        late = self.clock.callLater(STOP_SECONDS, self._hurry, settled)
+
+        def judged(_: object) -> None:
+            if late.active():
+                late.cancel()
+                settled.callback(None)
+
+        DeferredList([delivery.settle() for delivery in self.deliveries]).addBoth(judged)
         return settled
 
-    def _hurry(self) -> None:
+    def _hurry(self, settled: Deferred[Any]) -> None:
+        """Drop what is being sent; and wait for nobody, as a disk that hangs never answers."""
         for delivery in self.deliveries:
             delivery.stop()
+        settled.callback(None)
 
     def in_worker(self, task: Callable[[], Any]) -> Deferred[Any]:
         """Run a function in the worker thread."""
