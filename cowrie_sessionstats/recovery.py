@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from cowrie_sessionstats import events, timestamps
 from cowrie_sessionstats.commands import Templates
@@ -263,6 +263,7 @@ class Recovery:
     own_end: Place
     templates: Templates
     keep_passwords: bool = True
+    _left: Sequence[Checkpoint] = field(default=(), init=False)
 
     def run(self) -> Iterator[Summary]:
         """Yield the records that are missing; in the thread of the store, which is open.
@@ -271,14 +272,12 @@ class Recovery:
         be written again. First comes what the logs say, which is exact; then, for sessions that
         they do not have, the last checkpoint.
         """
-        left = self.store.left_open()
+        left = self._left = self.store.left_open()
         kept = {}
         for checkpoint in left:
             summary = _kept(checkpoint)
-            if summary is None:
-                self.store.forget(checkpoint.key)
-            else:
-                kept[identity(record(summary))] = (checkpoint, summary)
+            if summary is not None:
+                kept[identity(record(summary))] = summary
         if self.own_log is not None and (told := self._told(OWN_LOG, self.own_log)) is not None:
             news = filter(self._is_news, logged_since(self.own_log, told, self.own_end))
             for number, logged in enumerate(news, 1):
@@ -296,14 +295,21 @@ class Recovery:
                 self.keep_passwords,
             )
             for summary in replay.summaries():
-                _, before = kept.get(identity(record(summary)), (None, None))
+                before = kept.get(identity(record(summary)))
                 if before is not None and before.command_events > summary.command_events:
                     continue  # the disk was too full for Cowrie's log
                 kept.pop(identity(record(summary)), None)
                 yield from self._missing(summary)
-        for checkpoint, summary in kept.values():
-            self.store.forget(checkpoint.key)
+        for summary in kept.values():
             yield from self._missing(summary)
+
+    def forget(self) -> None:
+        """Take note that all that ``run`` yields has its record; in the thread of the store.
+
+        Not before: a process that ends meanwhile leaves it to the next to find them again.
+        """
+        for checkpoint in self._left:
+            self.store.forget(checkpoint.key)
 
     def _told(self, name: str, log: Path | None) -> Place | None:
         """Return how far a log had been read; None if that was another log, or nobody knows."""

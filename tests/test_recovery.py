@@ -25,7 +25,7 @@ from cowrie_sessionstats.complaints import Complaints
 from cowrie_sessionstats.outputs import STOP_SECONDS
 from cowrie_sessionstats.outputs.delivery import Delivery
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination
-from cowrie_sessionstats.outputs.outbox import CHECKPOINT_COMMITS, Logs, Outbox
+from cowrie_sessionstats.outputs.outbox import AT_ONCE, CHECKPOINT_COMMITS, Logs, Outbox
 from cowrie_sessionstats.outputs.sending import Delivered, Limits, Record, Verdict, without_time
 from cowrie_sessionstats.recovery import Place, end_of, place_from
 from cowrie_sessionstats.sessions import Sessions
@@ -462,3 +462,43 @@ class Slow:
 
     def stop(self) -> None:
         """Do nothing."""
+
+
+def test_a_stop_before_all_was_found_leaves_the_rest_to_the_next_start(tmp_path: Path) -> None:
+    """At any moment of it: more sessions than have their records in one turn."""
+    process = Process(tmp_path)
+    process.seconds(6)
+    names = {f"{number:012x}" for number in range(250)}
+    for name in sorted(names)[:150]:
+        process.play(connect(0.0, name))
+    process.seconds(6)
+    for name in sorted(names)[150:]:
+        process.play(connect(0.0, name))
+    process.kill()
+    for turns in range(6):
+        again = Process(tmp_path)
+        for _ in range(turns):
+            again.thread.work(1)
+        again.outbox.stop()
+        again.thread.tasks.clear()  # the reactor does not come round any more
+    again = Process(tmp_path)
+    again.seconds(3)
+    assert Counter(one["session"] for one in again.outgoing()) == Counter(names)
+
+
+def test_many_sessions_are_found_again_without_a_crowd_in_the_queue(tmp_path: Path) -> None:
+    """After the plugin was off for days, say: the thread has room for some tens of thousands."""
+    process = Process(tmp_path)
+    process.seconds(6)
+    process.kill()
+    with process.cowrie_log.open("ab") as file:
+        file.writelines(as_lines([connect(0.0, f"{number:012x}")]) for number in range(3_000))
+    again = Process(tmp_path)
+    most = 0
+    while len(again.emitted) < 3_000:
+        again.thread.work(1)
+        again.thread.advance(0.01)
+        most = max(most, len(again.thread.tasks))
+    again.seconds(1)
+    assert len(again.outgoing()) == 3_000
+    assert most <= 3 * AT_ONCE

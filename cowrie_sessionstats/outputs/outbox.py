@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,8 @@ class Outbox:
     """How far Cowrie's log was at the last checkpoint: newer sessions began behind it."""
     _is_keeping: bool = field(default=True, init=False)
     """Whether a checkpoint is under way; at first, what was left behind is looked for."""
+    _is_recovered: bool = field(default=False, init=False)
+    """Whether all that was left behind is found, and has its record in the store or on the way."""
     _generation: int = field(default=0, init=False)
     _news: bool = field(default=False, init=False)
     """Whether records were added that the destinations were not told of."""
@@ -121,9 +124,14 @@ class Outbox:
             self._say(f"a record cannot be kept: {printable(str(error), ERROR_LIMIT)}")
 
     def _close(self) -> None:
-        """Let go of the store; nothing is left to be found by the next process."""
+        """Let go of the store; nothing is left to be found by the next process.
+
+        Unless this one was still at it: then the next begins where this one did.
+        """
         try:
-            self._remember(end_of(self.logs.cowrie), end_of(self.logs.own), self.store.next_place())
+            if self._is_recovered:
+                place = self.store.next_place()
+                self._remember(end_of(self.logs.cowrie), end_of(self.logs.own), place)
             self.store.close()
         except Exception as error:  # noqa: BLE001 - the next start finds what is missing
             self._say(f"the store could not be closed: {printable(str(error), ERROR_LIMIT)}")
@@ -175,7 +183,7 @@ class Outbox:
             self.clock.callFromThread(answer.callback, result)
 
         if not self.worker.submit(run):
-            answer.errback(RuntimeError("the disk does not keep up: see whether it hangs"))
+            answer.errback(OSError("the disk does not keep up: see whether it hangs"))
         return answer
 
     def _say(self, trouble: str) -> None:
@@ -297,16 +305,18 @@ class Outbox:
             self.sessions.keep_passwords,
         )
 
-        def look() -> list[Summary]:
+        def look() -> Iterator[Summary]:
             if not self.store.open():
                 raise OSError
-            missing = list(recovery.run())
             if self.store.state(OWN_LOG) is None:  # a new file: sessions are looked for from here
                 self._remember(self.logs.cowrie_end, self.logs.own_end, self.store.next_place())
                 self.store.commit()
-            return missing
+                return iter(())
+            return recovery.run()
 
-        self.in_worker(look).addCallbacks(self._found, self._not_now)
+        self.in_worker(look).addCallbacks(
+            lambda missing: self._write_some(recovery, missing), self._not_now
+        )
 
     def _not_now(self, failure: Failure) -> None:
         """Try again when the store can be opened: until then nothing that was left is forgotten."""
@@ -315,23 +325,34 @@ class Outbox:
                 "sessions that were open when Cowrie was killed cannot be found: "
                 f"{printable(str(failure.value), ERROR_LIMIT)}"
             )
-            self._found([])
+            self._is_recovered = True
+            self._is_keeping = False
         else:
             self.clock.callLater(COMMIT_SECONDS, self._recover)
 
-    def _found(self, missing: Sequence[Summary]) -> None:
-        """Write the records that are missing, a few a turn, then begin to keep open sessions."""
-        if missing:
+    def _write_some(self, recovery: Recovery, missing: Iterator[Summary], count: int = 0) -> None:
+        """Write the records that are missing, then begin to keep open sessions.
+
+        A few a turn, and the next when the worker thread is done with those: there can be more
+        than it has room for.
+        """
+
+        def write(some: Sequence[Summary]) -> None:
+            for summary in some:
+                self.emit(summary)
+            if some:
+                self._write_some(recovery, missing, count + len(some))
+            else:
+                self._recovered(recovery, count)
+
+        self.in_worker(lambda: list(islice(missing, AT_ONCE))).addCallbacks(write, self._not_now)
+
+    def _recovered(self, recovery: Recovery, count: int) -> None:
+        if count:
             self.complaints.log.info(
                 "sessionstats: Cowrie was killed; {count} sessions of then have their records now",
-                count=len(missing),
+                count=count,
             )
-        self._write_some(iter(missing))
-
-    def _write_some(self, missing: Iterator[Summary]) -> None:
-        for number, summary in enumerate(missing, 1):
-            self.emit(summary)
-            if number == AT_ONCE:
-                self.clock.callLater(0, self._write_some, missing)
-                return
+        self.worker.submit(recovery.forget)
+        self._is_recovered = True
         self._is_keeping = False
