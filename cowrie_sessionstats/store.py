@@ -178,6 +178,8 @@ class Store:
     """The latest of those, by identity."""
     _size: int = field(default=0, init=False)
     """Bytes of both."""
+    _is_writable: bool = field(default=True, init=False)
+    """Whether the last ``commit`` succeeded."""
     _aside: list[_Aside] = field(factory=list, init=False)
     _taken: set[int] = field(factory=set, init=False)
     """Records set aside that are on their way again, and are to be deleted there."""
@@ -313,6 +315,8 @@ class Store:
             self._size += len(packed)
         else:
             self._place(packed, record)
+        if self._size > PENDING_MAX and self._is_writable:
+            self.commit()  # many came at once
         while self._size > PENDING_MAX:
             self._drop_oldest()
 
@@ -365,6 +369,11 @@ class Store:
 
     def commit(self) -> bool:
         """Write what came since the last time; False if that has to wait."""
+        self._is_writable = False
+        self._is_writable = self._commit()
+        return self._is_writable
+
+    def _commit(self) -> bool:
         if not self.open():
             return False
         try:

@@ -354,6 +354,15 @@ def test_without_a_disk_records_wait_in_memory_up_to_a_bound(made: Made) -> None
     assert any("oldest record in memory went" in line for line in made.said)
 
 
+def test_many_records_at_once_are_written_and_none_is_dropped(made: Made) -> None:
+    """As at a stop with thousands of sessions open, or when an attacker closes fat ones."""
+    store = made.store("siem")
+    for number in range(200):
+        store.add(record(number, urls=["x" * (PENDING_MAX // 100)]))
+    store.commit()
+    assert (store.lost, numbers(store), made.said) == (0, list(range(200)), [])
+
+
 def test_a_disk_that_is_full_is_said_and_later_forgotten(tmp_path: Path) -> None:
     """On a real file system without room: nothing raises, and nothing is lost when it has room."""
     folder = tmp_path / "small"
