@@ -321,7 +321,7 @@ class Store:
             self._drop_oldest()
 
     def _place(self, packed: bytes, record: Mapping[str, Any]) -> None:
-        self._checkpoints[_key(record.get("sensor", ""), record.get("session", ""))] = None
+        self.forget((record.get("sensor", ""), record.get("session", "")))
         self._put(packed, identity(record), int(record.get("revision", 0)))
 
     def _put(self, packed: bytes, known: bytes, revision: int, only: str | None = None) -> None:
@@ -351,7 +351,11 @@ class Store:
 
     def forget(self, key: SessionKey) -> None:
         """Take note that a session is open no more, though it has no record of now."""
-        self._checkpoints[_key(*key)] = None
+        known = _key(*key)
+        if known in self._open_sizes:
+            self._checkpoints[known] = None
+        else:  # the file has nothing of it: without a disk, these would be ever more
+            self._checkpoints.pop(known, None)
 
     def remember(self, state: Mapping[str, str], since: int) -> None:
         """Keep texts by name; and what was added from the place ``since`` on stays known.

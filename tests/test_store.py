@@ -352,6 +352,7 @@ def test_without_a_disk_records_wait_in_memory_up_to_a_bound(made: Made) -> None
     assert numbers(store)[0] == store.lost > 0
     assert sum(len(entry.packed) for entry in store.batch("siem", ALL)[0]) <= PENDING_MAX
     assert any("oldest record in memory went" in line for line in made.said)
+    assert not store._checkpoints  # nor does anything else grow
 
 
 def test_many_records_at_once_are_written_and_none_is_dropped(made: Made) -> None:
