@@ -609,15 +609,17 @@ class Store:
         (version,) = file.execute("PRAGMA data_version").fetchone()
         if version == self._seen:
             return
+        # Those of a destination that is no more wait for its return.
+        names = ", ".join("?" * len(self.progress))
         rows = file.execute(
-            "SELECT number, destination, packed FROM aside WHERE again ORDER BY number LIMIT ?",
-            (OLDEST,),
+            "SELECT number, destination, packed FROM aside "  # noqa: S608 - question marks
+            f"WHERE again AND destination IN ({names}) ORDER BY number LIMIT ?",
+            (*self.progress, OLDEST),
         ).fetchall()
         for number, name, packed in rows:
             if number not in self._taken:
                 self._taken.add(number)
-                record = unpack(packed)
-                self._put(packed, identity(record), int(record.get("revision", 0)), name)
+                self._put(packed, *_known(packed), name)
         if len(rows) < OLDEST:
             self._seen = version
 
@@ -670,6 +672,15 @@ def check_usable(path: Path) -> None:
 
 _NEWER: Final = "is of a newer cowrie-sessionstats: use that one, or name another file"
 _RECENT: Final = 4096  # batches in a minute
+
+
+def _known(packed: bytes) -> tuple[bytes, int]:
+    """Return a record's identity and revision; of one that is damaged, those of none."""
+    try:
+        record = unpack(packed)
+        return identity(record), int(record.get("revision", 0))
+    except Exception:  # noqa: BLE001 - msgpack raises several; it is refused again when rendered
+        return b"", 0
 
 
 def _encoded(text: str) -> bytes:

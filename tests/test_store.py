@@ -212,6 +212,39 @@ def test_records_set_aside_are_kept_with_the_reason_and_can_come_again(made: Mad
     assert numbers(made.store("siem", "isc")) == [1]
 
 
+def test_of_a_destination_that_is_no_more_records_set_aside_wait_for_its_return(
+    made: Made,
+) -> None:
+    """Also where the command line asks for another try."""
+    store = made.store("siem", "isc")
+    store.add(record(1))
+    ((entry,), _) = store.batch("isc", ALL)
+    store.set_aside("isc", entry, "no address")
+    store.delivered("isc", 0, entry.seq)
+    store.delivered("siem", 1, entry.seq)
+    store.close()
+    store = made.store("siem")
+    made.other().execute("UPDATE aside SET again = 1")
+    store.commit()
+    store.remember({}, store.next_place())
+    store.close()
+    store = made.store("siem", "isc")
+    store.commit()
+    assert numbers(store, "isc") == [1]
+
+
+def test_a_damaged_record_that_is_tried_again_holds_up_nothing(made: Made) -> None:
+    """A disk that flips bits does not say so."""
+    store = made.store("siem")
+    store.add(record(1))
+    store.set_aside("siem", Entry(0, 0.0, b"\xc1"), "cannot be rendered")
+    assert store.commit()
+    made.other().execute("UPDATE aside SET again = 1")
+    store.add(record(2))
+    assert store.commit()
+    assert [entry.packed for entry in store.batch("siem", ALL)[0]][-1] == b"\xc1"
+
+
 def test_records_set_aside_take_a_fourth_at_most(made: Made) -> None:
     """Poison cannot fill the outbox; the oldest of it goes, counted."""
     store = made.store("siem", outbox_max=1 << 20)
