@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from cowrie_sessionstats import events, timestamps
 from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.sessions import Sessions
-from cowrie_sessionstats.store import Checkpoint, Store, identity, unpack
+from cowrie_sessionstats.store import Checkpoint, Store, identity, pack, unpack
 from cowrie_sessionstats.summary import Summary, record, summary_from, summary_of
 
 READ_MAX: Final = 256 << 20
@@ -96,7 +96,7 @@ def _pieces(log: Path, since: Place, until: Place) -> list[_Piece]:
     if until.inode:
         paths.append(log)
     files = [(path, end_of(path)) for path in paths]
-    files = [(path, end) for path, end in files if end.inode]
+    files = _uncopied([(path, end) for path, end in files if end.inode], {since.inode, until.inode})
     files.sort(key=lambda file: (file[0] == log, _written(file[0])))
     ends = [end for _, end in files]
     last = _index(ends, until, len(files) - 1)
@@ -108,6 +108,26 @@ def _pieces(log: Path, since: Place, until: Place) -> list[_Piece]:
         # A log that was emptied in its place is shorter than it was.
         pieces.append(_Piece(path, begin if begin <= stop else 0, stop))
     return _newest(pieces)
+
+
+def _uncopied(
+    files: Sequence[tuple[Path, Place]], inodes: Container[int]
+) -> list[tuple[Path, Place]]:
+    """Return the files without those that are copies of another, whole or up to a time.
+
+    ``inodes`` tells the original; else it is the longest.
+    """
+    originals: dict[object, tuple[Path, Place]] = {}
+    for path, end in files:
+        known = end.head or end.inode
+        _, other = originals.get(known, (None, None))
+        if other is None or _rank(end, inodes) >= _rank(other, inodes):
+            originals[known] = path, end
+    return list(originals.values())
+
+
+def _rank(end: Place, inodes: Container[int]) -> tuple[bool, int]:
+    return end.inode in inodes, end.offset
 
 
 def _written(path: Path) -> int:
@@ -160,8 +180,26 @@ def logged_since(log: Path, since: Place, until: Place) -> Iterator[dict[str, An
     """Yield the records that our own log gained between two places."""
     for _, _, line in _lines(_pieces(log, since, until)):
         found = _decoded(line)
-        if found is not None and found.get("eventid") == events.SUMMARY_EVENTID:
+        if found is not None and _is_record(found):
             yield found
+
+
+def _is_record(found: Mapping[str, Any]) -> bool:
+    """Return whether a line can be a record: it is known by texts, and can be packed."""
+    texts = ("eventid", "uuid", "sensor", "session", "start")
+    revision = found.get("revision", 0)
+    if not all(isinstance(found.get(key, ""), str) for key in texts) or type(revision) is not int:
+        return False
+    if found.get("eventid") != events.SUMMARY_EVENTID or not 0 <= revision < _LARGEST:
+        return False
+    try:
+        pack(found)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
+_LARGEST: Final = 1 << 63  # what SQLite takes
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -319,6 +320,16 @@ def test_hostile_lines_in_the_logs_hinder_nothing(tmp_path: Path) -> None:
         b'{"eventid": "cowrie.sessionstats.summary"}',
         b'{"eventid": "cowrie.command.input", "session": {"a": 1}, "input": [1]}',
         b'{"session": "x", "eventid": 7}',
+        *(
+            b'{"eventid": "cowrie.sessionstats.summary", "session": "x", %s}' % wrong
+            for wrong in (
+                b'"revision": "a"',
+                b'"revision": 1e999',
+                b'"revision": %d' % 2**63,
+                b'"login_attempts": %d' % 10**30,
+                b'"start": ' + b"[" * 900 + b"]" * 900,
+            )
+        ),
         b'"' + b"x" * 5_000_000 + b'"',
     ]
     process.play(connect())
@@ -502,3 +513,23 @@ def test_many_sessions_are_found_again_without_a_crowd_in_the_queue(tmp_path: Pa
     again.seconds(1)
     assert len(again.outgoing()) == 3_000
     assert most <= 3 * AT_ONCE
+
+
+@pytest.mark.parametrize("where", ["cowrie.json.bak", "cowrie.json.2026-03-01"])
+def test_a_copy_of_the_log_beside_it_is_not_taken_for_it(tmp_path: Path, where: str) -> None:
+    """Somebody keeps one by hand: nothing is missing, and nothing is counted twice."""
+    process = Process(tmp_path)
+    process.seconds(6)
+    process.play(connect())
+    process.play(command("id", 1.0))
+    process.seconds(6)
+    process.play(connect(2.0, "0123456789ab"))
+    process.play(command("uname", 3.0, "0123456789ab"))
+    shutil.copy(process.cowrie_log, tmp_path / where)
+    process.play(command("id", 4.0))
+    process.rotate(2)
+    process.play(connect(5.0, "ba9876543210"))
+    process.kill()
+    again = Process(tmp_path)
+    again.seconds(2)
+    assert sorted(one["commands"] for one in again.outgoing()) == [0, 1, 2]
