@@ -104,17 +104,17 @@ def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Option
 
 def _check_names(config: ConfigParser, environment: Mapping[str, str]) -> None:
     """Refuse an option that does not exist, in the file or as Cowrie's environment variable."""
-    given = {}
-    if config.has_section(SECTION):
-        given = {name: config.get(SECTION, name, raw=True) for name in config.options(SECTION)}
-    for variable, value in environment.items():
-        if variable.startswith(_VARIABLE):
-            given[variable.removeprefix(_VARIABLE).lower()] = value
-    for name, value in given.items():
+    given = config.options(SECTION) if config.has_section(SECTION) else []
+    given += [
+        variable.removeprefix(_VARIABLE).lower()
+        for variable in environment
+        if variable.startswith(_VARIABLE)
+    ]
+    for name in given:
         if name not in KNOWN and name not in config.defaults():
             raise OptionError(
                 name,
-                value,
+                "...",  # it may be a secret that belongs into a destination's section
                 f"there is no such option; the options are {', '.join(KNOWN)}. "
                 "Correct the name or remove the line",
             )

@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from cowrie_sessionstats import options as module
 from cowrie_sessionstats.options import KNOWN, SECTION, OptionError, Options
+from cowrie_sessionstats.outputs.destinations import read_destinations
 from cowrie_sessionstats.sessions import MAX_SESSIONS
 
 
@@ -106,9 +107,27 @@ def test_the_configuration_file_holds_every_option_with_its_default() -> None:
 
 def test_an_environment_variable_with_a_wrong_name_is_refused() -> None:
     """Cowrie takes options from its environment; a misspelt one would be passed over."""
-    with pytest.raises(OptionError, match="max_session = '5'"):
+    with pytest.raises(OptionError, match=r"max_session = '\.\.\.': there is no such"):
         read_options(config(""), {"COWRIE_OUTPUT_SESSIONSTATS_MAX_SESSION": "5"})
     read_options(config(""), {"COWRIE_OUTPUT_SESSIONSTATS_ENABLED": "true", "COWRIE_SSH_X": "1"})
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        f"[{SECTION}]\ntoken = s3cr3t\n",
+        "[sessionstats_siem]\ntype = http\ntoken = a$s3cr3t\n",
+        "[sessionstats_siem]\ntype = http\ntoken = a${s3cr3t}\n",
+        "[sessionstats_siem]\ntype = http\ntoken = a${s3cr3t\n",
+        "[sessionstats_siem]\ntype = http\ntoken = ${honeypot:s3cr3t}\n",
+    ],
+)
+def test_a_secret_is_in_no_error(section: str) -> None:
+    """Not where it stands in the wrong section, nor where a $ in it stands for nothing."""
+    with pytest.raises(OptionError, match="token") as caught:
+        read_options(config(section))
+        read_destinations(config(section), ["siem"], {})
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_a_mistake_in_a_value_of_cowries_that_we_need_is_named() -> None:

@@ -340,7 +340,7 @@ def test_a_cowrie_in_the_background_writes_records_too(
 
 
 MISTAKES = {
-    "unknown": ("max_session = 5", "max_session = '5'", "no such option", "max_sessions"),
+    "unknown": ("max_session = 5", "max_session = '...'", "no such option", "max_sessions"),
     "no number": ("max_sessions = many", "max_sessions = 'many'", "whole number"),
     "no choice": ("passwords = maybe", "passwords = 'maybe'", "keep or drop"),
     "no folder": ("logfile = /nowhere/x", "logfile = '/nowhere/x'", "No such file", "folder"),
