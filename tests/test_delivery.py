@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
@@ -116,6 +116,7 @@ class Trial:
     records: Iterable[int] = range(1, 9)
     clock: Clock = field(factory=Clock)
     shelf: Shelf = field(factory=Shelf)
+    in_worker: Callable[[Callable[[], Any]], Deferred[Any]] = maybeDeferred
     receiver: Receiver = field(init=False)
     delivery: Delivery = field(init=False)
 
@@ -128,7 +129,7 @@ class Trial:
             "siem",
             self.receiver,
             self.shelf,
-            maybeDeferred,
+            self.in_worker,
             self.clock,
             lambda: 1.0,
             Complaints(Logger(), self.clock.seconds),
@@ -160,9 +161,9 @@ def test_a_full_batch_goes_at_once_and_a_smaller_one_waits_for_others() -> None:
 def test_news_wake_an_idle_delivery() -> None:
     """And without news it asks for nothing."""
     trial = Trial(take, [])
-    trial.wait(600)
+    trial.wait(3_000, step=10.0)
     trial.shelf.add(1)
-    trial.wait(600)
+    trial.wait(3_000, step=10.0)
     assert trial.receiver.got == []
     trial.delivery.wake()
     trial.wait(1)
@@ -369,3 +370,25 @@ def test_whatever_the_receiver_answers_nothing_is_lost(
     assert trial.shelf.cursor == 40 or len(poison) > REFUSED_IN_ROW
     assert aside <= poison
     assert set(range(1, trial.shelf.cursor + 1)) <= taken | aside
+
+
+@given(st.sets(st.integers(0, 40), max_size=8))
+def test_a_worker_thread_without_room_is_no_records_fault(full: set[int]) -> None:
+    """Whenever it refuses a task: nothing is lost, and only what was refused is set aside."""
+    tasks = itertools.count()
+
+    def in_worker(task: Callable[[], Any]) -> Deferred[Any]:
+        return fail(OSError("no room")) if next(tasks) in full else maybeDeferred(task)
+
+    trial = Trial(refuses_threes, in_worker=in_worker)
+    trial.wait(3_000, step=10.0)
+    trial.delivery.wake()
+    trial.wait(3_000, step=10.0)
+    assert {number for number in trial.receiver.received() if number % 3} == {1, 2, 4, 5, 7, 8}
+    assert set(trial.shelf.aside) == {3, 6}
+    assert trial.shelf.cursor == 8
+
+
+def refuses_threes(batch: list[int]) -> Verdict:
+    """Refuse a batch with such a number in it."""
+    return Refused("three") if any(number % 3 == 0 for number in batch) else Delivered()

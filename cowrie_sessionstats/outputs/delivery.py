@@ -183,7 +183,8 @@ class Delivery:
                 if not (yield self._is_to_blame(group[0])):
                     yield self._failed(f"refuses every record: {judged.refused[0]}", None)
                     return
-                yield self._set_aside(group[0], judged.refused[0])
+                if not (yield self._set_aside(group[0], judged.refused[0])):
+                    return
             else:
                 alone = [[group[place]] for place in judged.refused]
                 again = [group[place] for place in sorted(judged.again)]
@@ -227,13 +228,22 @@ class Delivery:
             self._good = entry
 
     @inlineCallbacks
-    def _set_aside(self, entry: Entry, reason: str) -> _Steps:
+    def _set_aside(self, entry: Entry, reason: str) -> Generator[Deferred[Any], Any, bool]:
+        """Have a record kept out of the way; False if that could not be before the end."""
         self._refused += 1
         self.complaints.complain(
             f"{self.name} ({self.sender.target}) refused a record, which is set aside: "
             f"{printable(reason, REASON_LIMIT)}"
         )
-        yield self._ask(lambda: self.source.set_aside(self.name, entry, reason), None)
+
+        def keep() -> bool:
+            self.source.set_aside(self.name, entry, reason)
+            return True
+
+        is_kept = yield self._ask(keep, otherwise=False)
+        while not is_kept and not self._stopping:
+            is_kept = yield self._ask(keep, otherwise=False)
+        return bool(is_kept)
 
     @inlineCallbacks
     def _failed(self, reason: str, retry_after: float | None) -> _Steps:
@@ -258,9 +268,11 @@ class Delivery:
     def _send(self, group: Sequence[Entry]) -> Generator[Deferred[Any], Any, Verdict]:
         """Send records and return what became of them."""
         try:
-            batch = yield self.in_worker(lambda: self.sender.render(Mapped(group, Entry.record)))
-        except Exception as error:  # noqa: BLE001 - one of these records is to blame
-            return Refused(f"cannot be rendered: {printable(str(error), ERROR_LIMIT)}")
+            batch = yield self.in_worker(lambda: self._rendered(group))
+        except Exception as error:  # noqa: BLE001 - the thread has no room: no record is to blame
+            return Failed(printable(str(error), ERROR_LIMIT))
+        if isinstance(batch, Refused):
+            return batch
         if self._stopping:
             return Failed("stopping")
         try:
@@ -272,6 +284,12 @@ class Delivery:
             verdict = Failed(f"{type(error).__name__}: {printable(str(error), ERROR_LIMIT)}")
         self._sending = None
         return verdict
+
+    def _rendered(self, group: Sequence[Entry]) -> Any:
+        try:
+            return self.sender.render(Mapped(group, Entry.record))
+        except Exception as error:  # noqa: BLE001 - one of these records is to blame
+            return Refused(f"cannot be rendered: {printable(str(error), ERROR_LIMIT)}")
 
     def _sent(self) -> None:
         """Take note that a batch is over, and what became of it is known to the source."""
