@@ -206,6 +206,52 @@ def test_without_an_outbox_it_says_why(cowrie: Cowrie, tmp_path: Path) -> None:
     assert tool("outbox", "--cowrie", tmp_path, "--retry", "--drop").status == 2
 
 
+def test_what_may_not_be_looked_at_is_said_in_a_line(cowrie: Cowrie) -> None:
+    """By another user, or where something else stands in the place of the store: no traceback."""
+    os.mkfifo(cowrie.path)
+    assert f"{cowrie.path} is no file" in cowrie.outbox().err
+    cowrie.path.unlink()
+    cowrie.configure(f"[output_sessionstats]\nenabled = true\nstore = {'x' * 300}\n")
+    said = cowrie.outbox()
+    assert (said.status, said.err.count("\n")) == (1, 1)
+    assert "File name too long" in said.err
+    if os.getuid() == 0:
+        pytest.skip("root may look at everything")
+    for folder, told in (("etc", "etc/cowrie.cfg cannot be read"), ("var/lib", "cannot be used")):
+        cowrie.configure("[output_sessionstats]\nenabled = true\n")
+        (cowrie.folder / folder).chmod(0)
+        said = cowrie.outbox()
+        (cowrie.folder / folder).chmod(0o700)
+        assert (said.status, said.err.count("\n")) == (1, 1)
+        assert f"{told}: Permission denied" in said.err
+
+
+def test_a_damaged_record_is_exported_as_it_is(cowrie: Cowrie, tmp_path: Path) -> None:
+    """A disk that flips bits does not say so; the others are to be had all the same."""
+    filled(cowrie)
+    file = sqlite3.connect(cowrie.path)
+    file.execute("UPDATE aside SET packed = x'c1' WHERE number = 1")
+    file.commit()
+    file.close()
+    out = tmp_path / "refused.jsonl"
+    assert cowrie.outbox("--export", out).status == 0
+    first, *others = map(json.loads, out.read_text().splitlines())
+    assert first["damaged"] == "c1"
+    assert len(others) == 2
+
+
+def test_a_pipe_gets_refused_records_and_stays_one(cowrie: Cowrie, tmp_path: Path) -> None:
+    """As root, ``--export /dev/stdout`` would replace what that leads to."""
+    filled(cowrie)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["/bin/cat", pipe], stdout=subprocess.PIPE) as reader:
+        cowrie.outbox("--export", pipe)
+        got, _ = reader.communicate(timeout=10)
+    assert got.count(b"\n") == 3
+    assert pipe.is_fifo()
+
+
 # ---------------------------------------------------------------- forward
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -118,10 +119,18 @@ class Box:
 @contextmanager
 def opened(path: Path, *, write: bool = False) -> Iterator[Box]:
     """Give what is in the store ``path``; BoxError if that cannot be."""
-    if not path.exists():
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
         raise BoxError(
             f"there is no store {path} yet: Cowrie makes it when it runs with the plugin"
-        )
+        ) from None
+    except OSError as error:
+        raise BoxError(
+            f"{path} cannot be used: {error.strerror}. Run this as Cowrie's user"
+        ) from None
+    if not stat.S_ISREG(kind):  # SQLite would wait for who writes into a pipe
+        raise BoxError(f"{path} is no file: see `store` in [output_sessionstats]")
     found = _database.version(path)
     if found > _database.VERSION:
         raise BoxError(f"{path} is of a newer cowrie-sessionstats: use that one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, ExtendedInterpolation
@@ -68,7 +69,7 @@ def cowrie_in(folder: Path, environment: Mapping[str, str]) -> Iterator[ConfigPa
 
 def _read(folder: Path, environment: Mapping[str, str]) -> ConfigParser:
     """Return the configuration; in the folder."""
-    files = [path for path in FILES if Path(path).exists()]
+    files = [path for path in FILES if _is_there(path)]
     if not files and not any(name.startswith("COWRIE_") for name in environment):
         raise ConfigurationError(
             f"there is no cowrie.cfg in {folder.absolute()} or its folder etc. Name the folder in "
@@ -80,6 +81,15 @@ def _read(folder: Path, environment: Mapping[str, str]) -> ConfigParser:
     for path in (*_defaults(), *files):
         _add(config, path)
     return config
+
+
+def _is_there(path: str) -> bool:
+    """Return whether there is a file, as far as we may look; reading it then says why not."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno not in {errno.ENOENT, errno.ENOTDIR}
+    return True
 
 
 def _add(config: ConfigParser, path: str) -> None:
@@ -107,4 +117,4 @@ def _defaults() -> list[str]:
     spec = find_spec("cowrie")
     packages = () if spec is None else spec.submodule_search_locations or ()
     places = [*DEFAULTS, *(str(Path(each, "data/etc/cowrie.cfg.dist")) for each in packages)]
-    return [place for place in places if Path(place).is_file()]
+    return [place for place in places if _is_there(place)]

@@ -104,11 +104,19 @@ def _line(refused: SetAside) -> bytes:
         "refused_because": refused.reason,
         "refused_added": format_timestamp(refused.added),
     }
-    return json.dumps({**refused.record(), **told}, separators=(",", ":")).encode("ascii") + b"\n"
+    try:
+        record = refused.record()
+    except Exception:  # noqa: BLE001 - msgpack raises several; then that is why it was refused
+        record = {"damaged": refused.packed.hex()}
+    return json.dumps({**record, **told}, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _write(path: Path, lines: Iterator[bytes]) -> None:
     """Write a file for its owner, whole or not at all: passwords are in it."""
+    if path.exists() and not path.is_file():  # a terminal or a pipe, which must stay one
+        with path.open("wb") as out:
+            out.writelines(lines)
+        return
     handle, name = tempfile.mkstemp(".tmp", f".{path.name[:100]}.", path.resolve().parent)
     try:
         with os.fdopen(handle, "wb") as out:
