@@ -31,7 +31,8 @@ PENDING_MAX: Final = 16 << 20
 """Bytes of records in memory while the file cannot be written: some 8,000."""
 
 SHARE: Final = 4
-"""Records set aside take at most a fourth of the file, and so do open sessions."""
+"""Records set aside take at most a fourth of the file, and so do open sessions. Of those beyond it
+is kept only that they are open, and since when."""
 
 RATE_SECONDS: Final = 60.0
 """Time over which a destination's rate is taken."""
@@ -445,18 +446,21 @@ class Store:
     def _write_open(self, file: sqlite3.Connection) -> None:
         sizes, most = self._open_sizes, self.outbox_max // SHARE
         for key, checkpoint in self._checkpoints.items():
-            before = sizes.pop(key, 0)
-            self._open_size -= before
-            if checkpoint is not None and self._open_size + len(checkpoint.packed) <= most:
-                sizes[key] = len(checkpoint.packed)
-                self._open_size += len(checkpoint.packed)
+            before = sizes.pop(key, None)
+            self._open_size -= before or 0
+            if checkpoint is not None:
+                packed = checkpoint.packed
+                if self._open_size + len(packed) > most:
+                    packed = b""  # what can be found in Cowrie's log is there still
+                sizes[key] = len(packed)
+                self._open_size += len(packed)
                 # Where its events begin stays what it was when the session was first kept.
                 file.execute(
                     "INSERT INTO open_session VALUES (?, ?, ?, ?) ON CONFLICT (sensor, session) "
                     "DO UPDATE SET packed = excluded.packed",
-                    (*key, checkpoint.since, checkpoint.packed),
+                    (*key, checkpoint.since, packed),
                 )
-            elif before:
+            elif before is not None:
                 file.execute("DELETE FROM open_session WHERE (sensor, session) = (?, ?)", key)
 
     def _make_room(self, file: sqlite3.Connection) -> _Gone:

@@ -23,6 +23,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.options import LEAST_OUTBOX
 from cowrie_sessionstats.outputs import STOP_SECONDS
 from cowrie_sessionstats.outputs.delivery import Delivery
 from cowrie_sessionstats.outputs.log import LineFile, LogDestination
@@ -533,3 +534,19 @@ def test_a_copy_of_the_log_beside_it_is_not_taken_for_it(tmp_path: Path, where: 
     again = Process(tmp_path)
     again.seconds(2)
     assert sorted(one["commands"] for one in again.outgoing()) == [0, 1, 2]
+
+
+def test_sessions_that_the_store_has_no_room_for_are_found_in_cowries_log(tmp_path: Path) -> None:
+    """An attacker's fat ones must not push out the others."""
+    process = Process(tmp_path)
+    process.store.outbox_max = LEAST_OUTBOX
+    process.seconds(6)
+    names = [f"{number:012x}" for number in range(300)]
+    for name in names:
+        process.play(connect(0.0, name))
+        process.play(command(name * 80, 1.0, name))
+    process.seconds(6)
+    process.kill()
+    again = Process(tmp_path)
+    again.seconds(3)
+    assert sorted(one["session"] for one in again.outgoing()) == names
