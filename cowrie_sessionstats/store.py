@@ -169,6 +169,8 @@ class Store:
     """By destination; empty before the file was open."""
     _file: sqlite3.Connection | None = field(default=None, init=False)
     _lock: int | None = field(default=None, init=False)
+    _inode: tuple[int, int] | None = field(default=None, init=False)
+    """Which file is open."""
     _next: int | None = field(default=None, init=False)
     """The place of the next record; None before the file was open."""
     _early: deque[tuple[bytes, Mapping[str, Any]]] = field(factory=deque, init=False)
@@ -217,6 +219,7 @@ class Store:
                 self._move_aside(str(error))
                 self._file = _database.connect(self.path)
             self._load(self._file)
+            self._inode = _inode(self.path.stat())
         except BlockingIOError:
             self._release()
             self._complain("is used by another process: stop that, two Cowries cannot share one")
@@ -300,6 +303,42 @@ class Store:
             "new one is begun. What was in it and not delivered is in the log still: see `forward`"
         )
 
+    def _look_again(self) -> None:
+        """Make the file anew if it is not in its place any more: somebody moved or deleted it.
+
+        All that it holds can still be read, but the next process would not find it.
+        """
+        try:
+            found = _inode(self.path.stat())
+        except FileNotFoundError:
+            found = None
+        except OSError:  # nobody can tell
+            return
+        if found == self._inode:
+            return
+        copy = self.path.with_name(f"{self.path.name}.new")
+        if found is None:
+            try:
+                copy.unlink(missing_ok=True)
+                self._connected().execute("VACUUM INTO ?", (str(copy),))
+            except (OSError, sqlite3.Error) as error:
+                self._complain(f"was moved or deleted, and cannot be made anew: {error}")
+                return
+        self._release()
+        self._seen = -1
+        if found is None:
+            for end in ("-wal", "-shm"):  # of the other file
+                Path(f"{self.path}{end}").unlink(missing_ok=True)
+            copy.rename(self.path)
+            done = "is made anew with what was in it"
+        else:
+            self.generation += 1
+            done = "another is in its place, which is used from now on"
+        self.trouble(
+            f"[output_sessionstats] store = {self.path} was moved or deleted while Cowrie runs: "
+            f"{done}. Stop Cowrie before you touch it"
+        )
+
     def _complain(self, what: str) -> None:
         self.trouble(
             f"[output_sessionstats] store = {self.path} {what}; {self._size >> 10} KiB of records "
@@ -379,6 +418,9 @@ class Store:
         return self._is_writable
 
     def _commit(self) -> bool:
+        if not self.open():
+            return False
+        self._look_again()
         if not self.open():
             return False
         try:
@@ -672,6 +714,10 @@ def check_usable(path: Path) -> None:
         raise StoreError("cannot be written: Cowrie's user may not. Mend its rights")
     if _database.version(path) > _database.VERSION:
         raise StoreError(_NEWER)
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 _NEWER: Final = "is of a newer cowrie-sessionstats: use that one, or name another file"

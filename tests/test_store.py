@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -318,6 +319,64 @@ def test_a_file_that_breaks_while_it_is_used_makes_room_for_another(made: Made) 
     assert any("is damaged" in line for line in made.said)
     store.close()
     assert numbers(made.store("siem")) == [7000]
+
+
+@pytest.mark.parametrize("ends", [("",), ("", "-wal", "-shm"), ("", "-wal", "-shm", ".lock")])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_file_that_is_moved_or_deleted_while_it_is_used_is_made_anew(
+    made: Made, ends: tuple[str, ...], *, moved: bool
+) -> None:
+    """With what was in it: else the next start would find nothing, and nobody would know why."""
+    store = made.store("siem")
+    store.add(record(1))
+    store.keep_open([Checkpoint(("a", "open"), "here", b"state")])
+    store.commit()
+    for end in ends:
+        path = Path(f"{made.path}{end}")
+        if moved:
+            path.rename(path.with_name(f"away{end}"))
+        else:
+            path.unlink()
+    store.add(record(2))
+    assert store.commit()
+    store.delivered("siem", 1, store.batch("siem", ALL)[0][0].seq)
+    assert "is made anew with what was in it" in made.said[0]
+    assert not made.store("siem").commit()  # the lock is there, too
+    store.close()
+    store = made.store("siem")
+    assert numbers(store) == [2]
+    assert store.progress["siem"].delivered == 1
+    assert store.left_open() == [Checkpoint(("a", "open"), "here", b"state")]
+    assert len(list(made.path.parent.glob("*.damaged*"))) == 0
+
+
+def test_another_file_in_its_place_is_used(made: Made) -> None:
+    """As where somebody puts back an older one; what is in memory goes there."""
+    store = made.store("siem")
+    store.commit()
+    shutil.copy(made.path, made.path.with_name("other"))
+    made.path.with_name("other").rename(made.path)
+    store.add(record(1))
+    assert store.commit()
+    assert (store.generation, "another is in its place" in made.said[0]) == (1, True)
+    store.close()
+    assert numbers(made.store("siem")) == [1]
+
+
+def test_a_file_whose_folder_is_away_goes_on_until_it_is_back(made: Made) -> None:
+    """Its records are read and delivered all the same."""
+    store = made.store("siem")
+    store.add(record(1))
+    store.commit()
+    moved = made.path.parent.rename(made.path.parent.with_name("away"))
+    store.add(record(2))
+    store.commit()
+    assert numbers(store) == [1, 2]
+    assert "cannot be made anew" in made.said[0]
+    moved.rename(made.path.parent)
+    assert store.commit()
+    store.close()
+    assert numbers(made.store("siem")) == [1, 2]
 
 
 def test_a_newer_file_is_refused_and_not_touched(made: Made) -> None:
