@@ -183,7 +183,8 @@ class Store:
     """Bytes of both."""
     _is_writable: bool = field(default=True, init=False)
     """Whether the last ``commit`` succeeded."""
-    _aside: list[_Aside] = field(factory=list, init=False)
+    _aside: deque[_Aside] = field(factory=deque, init=False)
+    _aside_size: int = field(default=0, init=False)
     _taken: set[int] = field(factory=set, init=False)
     """Records set aside that are on their way again, and are to be deleted there."""
     _checkpoints: dict[SessionKey, Checkpoint | None] = field(factory=dict, init=False)
@@ -192,6 +193,8 @@ class Store:
     """Bytes of the open sessions in the file."""
     _open_size: int = field(default=0, init=False)
     _state: dict[str, str] = field(factory=dict, init=False)
+    _told: dict[str, str] = field(factory=dict, init=False)
+    """What of that the file has."""
     _changed: set[str] = field(factory=set, init=False)
     """Destinations of which something is to be written."""
     _recent: dict[str, deque[tuple[float, int]]] = field(factory=dict, init=False)
@@ -278,9 +281,24 @@ class Store:
                 # What is there was for others: a new destination begins with what comes now.
                 self.progress[name] = Progress(self._next - 1)
             self._changed.add(name)
+        self._say_who_is_gone(file, known)
+        self._told = told
         sizes = file.execute("SELECT sensor, session, length(packed) FROM open_session")
         self._open_sizes = {(sensor, session): size for sensor, session, size in sizes}
         self._open_size = sum(self._open_sizes.values())
+
+    def _say_who_is_gone(self, file: sqlite3.Connection, known: Mapping[str, Progress]) -> None:
+        for name in known.keys() - set(self.destinations):
+            (count,) = file.execute(
+                "SELECT count(*) FROM record WHERE seq > ? AND (only IS NULL OR only = ?)",
+                (known[name].cursor, name),
+            ).fetchone()
+            if count:
+                self.trouble(
+                    f"[output_sessionstats] forward names {name} no more, and {count} records that "
+                    "waited for it are kept no longer than others need them. They are in the log "
+                    "still: see `forward`"
+                )
 
     def _connected(self) -> sqlite3.Connection:
         if self._file is None:
@@ -402,7 +420,9 @@ class Store:
 
         So whoever begins again where the texts say can ask for those records (``revision``).
         """
-        self._state |= state
+        # Nothing is written where nothing happens: an SD card has to live with it.
+        known = self._told | self._state
+        self._state |= {name: text for name, text in state.items() if known.get(name) != text}
         self._remembered = since - 1
 
     def next_place(self) -> int:
@@ -479,8 +499,10 @@ class Store:
         self._revisions.clear()
         self._size = 0
         self._aside.clear()
+        self._aside_size = 0
         self._taken.clear()
         self._checkpoints.clear()
+        self._told |= self._state
         self._state.clear()
         self._changed.clear()
         self._count(gone)
@@ -641,6 +663,11 @@ class Store:
     def set_aside(self, destination: str, entry: Entry, reason: str) -> None:
         """Take a record out of a destination's way, and keep it with the reason."""
         self._aside.append(_Aside(destination, entry, _storable(reason[:REASON_LIMIT])))
+        self._aside_size += len(entry.packed)
+        while self._aside_size > PENDING_MAX:  # they cannot be written for too long
+            gone = self._aside.popleft()
+            self._aside_size -= len(gone.entry.packed)
+            self.progress[gone.destination].aside_overflowed += 1
 
     def went_wrong(self, destination: str, reason: str) -> None:
         """Take note of what a destination's last trouble was."""

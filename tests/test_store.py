@@ -559,3 +559,40 @@ def test_the_check_before_the_start_says_what_is_wrong(tmp_path: Path) -> None:
         check_usable(tmp_path / "no" / "new")
     with pytest.raises(StoreError, match="no file"):
         check_usable(tmp_path)
+
+
+def test_records_that_wait_for_a_destination_that_is_no_more_are_named(made: Made) -> None:
+    """They go with the next write: a name that was taken out by mistake must be seen."""
+    store = made.store("siem", "isc")
+    for number in range(3):
+        store.add(record(number))
+    store.commit()
+    store.delivered("isc", 3, 3)
+    store.close()
+    made.store("isc").close()
+    (line,) = made.said
+    assert "forward names siem no more, and 3 records" in line
+
+
+def test_records_set_aside_take_no_more_memory_than_others(made: Made) -> None:
+    """While the file cannot be written."""
+    store = made.store("siem")
+    for number in range(40):
+        store.set_aside("siem", Entry(number, 0.0, bytes(1 << 20)), "no")
+    assert sum(len(each.entry.packed) for each in store._aside) == PENDING_MAX
+    assert store.progress["siem"].aside_overflowed == 24
+
+
+def test_what_is_remembered_already_is_not_written_again(made: Made) -> None:
+    """Every few seconds somebody has it remembered."""
+    store = made.store("siem")
+    store.remember({"place": "here"}, 1)
+    store.commit()
+    before = store._connected().total_changes
+    store.remember({"place": "here"}, 1)
+    store.commit()
+    assert store._connected().total_changes == before
+    store.remember({"place": "there"}, 1)
+    store.remember({"place": "here"}, 1)
+    store.close()
+    assert made.store("siem").state("place") == "here"
