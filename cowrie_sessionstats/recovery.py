@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 from attrs import define, field, frozen
@@ -87,17 +87,29 @@ class _Piece:
     end: int
 
 
-def _pieces(log: Path, since: Place, until: Place) -> list[_Piece]:
-    """Return what a log gained between two places, through its rotations, the oldest first.
+_File: TypeAlias = tuple[Path, Place]
+"""A part of a log, and its end."""
 
-    If the file of ``since`` is gone, that is all that the one of ``until`` holds.
+
+def _files(log: Path, until: Place, *since: Place) -> list[_File]:
+    """Return a log that ends with ``until``, with what was rotated of it, the oldest first.
+
+    ``since`` are places that are looked for there.
     """
     paths = [*log.parent.glob(f"{_globbed(log.name)}.*")]
     if until.inode:
         paths.append(log)
-    files = [(path, end_of(path)) for path in paths]
-    files = _uncopied([(path, end) for path, end in files if end.inode], {since.inode, until.inode})
-    files.sort(key=lambda file: (file[0] == log, _written(file[0])))
+    found = [(path, end_of(path)) for path in paths]
+    inodes = {place.inode for place in (until, *since)}
+    files = _uncopied([(path, end) for path, end in found if end.inode], inodes)
+    return sorted(files, key=lambda file: (file[0] == log, _written(file[0])))
+
+
+def _pieces(files: Sequence[_File], since: Place, until: Place) -> list[_Piece]:
+    """Return what a log gained between two places, through its rotations, the oldest first.
+
+    If the file of ``since`` is gone, that is all that the one of ``until`` holds.
+    """
     ends = [end for _, end in files]
     last = _index(ends, until, len(files) - 1)
     first = _index(ends, since, last)
@@ -110,14 +122,12 @@ def _pieces(log: Path, since: Place, until: Place) -> list[_Piece]:
     return _newest(pieces)
 
 
-def _uncopied(
-    files: Sequence[tuple[Path, Place]], inodes: Container[int]
-) -> list[tuple[Path, Place]]:
+def _uncopied(files: Sequence[_File], inodes: Container[int]) -> list[_File]:
     """Return the files without those that are copies of another, whole or up to a time.
 
     ``inodes`` tells the original; else it is the longest.
     """
-    originals: dict[object, tuple[Path, Place]] = {}
+    originals: dict[object, _File] = {}
     for path, end in files:
         known = end.head or end.inode
         _, other = originals.get(known, (None, None))
@@ -178,7 +188,7 @@ def _lines(pieces: Sequence[_Piece]) -> Iterator[tuple[Path, int, bytes]]:
 
 def logged_since(log: Path, since: Place, until: Place) -> Iterator[dict[str, Any]]:
     """Yield the records that our own log gained between two places."""
-    for _, _, line in _lines(_pieces(log, since, until)):
+    for _, _, line in _lines(_pieces(_files(log, until, since), since, until)):
         found = _decoded(line)
         if found is not None and _is_record(found):
             yield found
@@ -250,10 +260,12 @@ class Replay:
 
     def _events(self) -> Iterator[dict[str, Any]]:
         wanted = {checkpoint.key[1].encode() for checkpoint in self.left}
-        news = _pieces(self.log, self.since, self.until)
+        places = {place_from(checkpoint.since) for checkpoint in self.left} | {self.since}
+        files = _files(self.log, self.until, *places)  # once: years of logs, hundreds of places
+        news = _pieces(files, self.since, self.until)
         begin = (news[0].path, news[0].begin) if news else None
         is_new = False
-        for path, at, line in _lines(self._longest()):
+        for path, at, line in _lines(self._longest(files, places)):
             is_new = is_new or (begin is not None and path == begin[0] and at >= begin[1])
             session = None if is_new else _SESSION.search(line)
             if is_new or (session is not None and session[1] in wanted):
@@ -261,10 +273,9 @@ class Replay:
                 if event is not None:
                     yield event
 
-    def _longest(self) -> list[_Piece]:
+    def _longest(self, files: Sequence[_File], places: Collection[Place]) -> list[_Piece]:
         """Return what the log gained since the first of the sessions began."""
-        places = {place_from(checkpoint.since) for checkpoint in self.left} | {self.since}
-        gained = [_pieces(self.log, place, self.until) for place in places]
+        gained = [_pieces(files, place, self.until) for place in places]
         return max(gained, key=lambda pieces: sum(piece.end - piece.begin for piece in pieces))
 
 
