@@ -337,3 +337,17 @@ def test_a_folder_that_comes_back_is_written_to_again(harness: Harness) -> None:
     folder.mkdir()
     harness.write()
     assert len((folder / "log").read_text().splitlines()) == 1
+
+
+def test_a_pipe_that_nobody_reads_any_more_is_an_error(tmp_path: Path) -> None:
+    """Waiting for a reader would hold the thread that delivers, too."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    file = LineFile(pipe, daily=True)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    file.append(b"1\n")
+    assert os.read(reader, 10) == b"1\n"
+    os.close(reader)
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"Broken pipe|No such device"):
+            file.append(b"2\n")

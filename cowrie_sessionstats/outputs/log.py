@@ -103,7 +103,10 @@ class LineFile:
 
     def _take(self) -> tuple[int, os.stat_result]:
         """Open the file as it is; a new one gets Cowrie's mode, whatever the umask."""
-        self._handle = handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
+        # A pipe that nobody reads is an error, not a reason to wait: the store needs the thread.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+        self._handle = handle = os.open(self.path, flags, MODE)
+        os.set_blocking(handle, True)
         found = os.fstat(handle)
         regular = stat.S_ISREG(found.st_mode)
         if regular and not found.st_size:
