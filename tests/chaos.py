@@ -30,7 +30,8 @@ from typing import Any, Final
 import attackers
 from attackers import HOST, PASSWORD, Ports
 from attrs import define, field
-from receivers_syslog import Rsyslog, free_port
+from ports import free_port
+from receivers_syslog import Rsyslog
 
 from cowrie_sessionstats.launch import Installation, RunningCowrie
 

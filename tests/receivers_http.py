@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -23,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from ports import free_port
 from twisted.internet import protocol, ssl
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -180,13 +180,6 @@ def saying(said: bytes | None, reactor: Any, *, hold: bool = False) -> Iterator[
         yield listening.getHost().port
     finally:
         listening.stopListening()
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # ---------------------------------------------------------------- certificates

@@ -21,19 +21,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from ports import free_port
 
 Driver = Literal["ptcp", "gtls", "ossl"]
 HOST: Final = "127.0.0.1"
 _WAIT: Final = 20.0  # seconds for something that takes milliseconds on a machine with time
 _SYSLOG_NG_FOLDER: Final = Path(os.environ.get("SYSLOG_NG_FOLDER", "/opt/syslog-ng"))
 _DEBIAN: Final = ("syslog-ng-core", "libivykis0", "libnet1", "libjson-c5", "libwrap0")
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        return int(found.getsockname()[1])
 
 
 def wait_until(holds: Any, what: str) -> None:

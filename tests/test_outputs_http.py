@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import pytest_twisted
 from attrs import define, evolve, field
+from ports import free_port
 from receivers_http import (
     Asked,
     Authority,
     OpenSearch,
     Receiver,
     Reply,
-    free_port,
     opensearch,
     saying,
     server_tls,

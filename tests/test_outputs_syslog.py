@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 import pytest_twisted
 from nasty import NASTY
+from ports import free_port
 from receivers_syslog import (
     HOST,
     Authority,
@@ -23,7 +24,6 @@ from receivers_syslog import (
     Rsyslog,
     Secured,
     SyslogNg,
-    free_port,
     wait_until,
 )
 from summaries import summary

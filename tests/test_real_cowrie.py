@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 from attackers import PASSWORD, SCENARIOS, Ports, Scenario, Visit
 from conftest import Environment, run
 from logs import summarize
+from ports import free_port
 
 from cowrie_sessionstats.launch import LOG, SUMMARIES, RunningCowrie
 from cowrie_sessionstats.summary import json_schema
@@ -30,13 +30,6 @@ ALLOW_LOOPBACK = {"PYTHONPATH": str(Path(__file__).with_name("allow_loopback"))}
 EVENTS = Path("var/log/cowrie/cowrie.json")
 IDLE_SECONDS = 3
 PLUGIN = "[output_sessionstats]\nenabled = true\nlogfile = ${honeypot:log_path}/sessionstats.json"
-
-
-def free_port() -> int:
-    """Return a port of loopback that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind((attackers.HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 class Honeypot:

@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from costs import cost, cpu, proportional
 from logs import COMMAND
+from ports import free_port
 from receivers_http import OpenSearch, opensearch
-from receivers_syslog import HOST, Rsyslog, free_port
+from receivers_syslog import HOST, Rsyslog
 
 from cowrie_sessionstats.launch import Installation
 from cowrie_sessionstats.store import Store
