@@ -15,8 +15,9 @@ from attrs import define, field, frozen
 
 from cowrie_sessionstats import events, timestamps
 from cowrie_sessionstats.commands import Templates
+from cowrie_sessionstats.entries import Checkpoint, identity, pack, unpack
 from cowrie_sessionstats.sessions import Sessions
-from cowrie_sessionstats.store import Checkpoint, Store, identity, pack, unpack
+from cowrie_sessionstats.store import Store
 from cowrie_sessionstats.summary import Summary, record, summary_from, summary_of
 
 READ_MAX: Final = 256 << 20

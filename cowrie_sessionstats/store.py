@@ -14,14 +14,22 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import msgpack
 from attrs import asdict, define, field, frozen
 
 from cowrie_sessionstats import _database
+from cowrie_sessionstats.entries import (
+    Checkpoint,
+    Entry,
+    SessionKey,
+    identity,
+    known_by,
+    pack,
+    session_key,
+    storable,
+)
 from cowrie_sessionstats.outputs.sending import REASON_LIMIT, Limits
 
 OUTBOX_MAX: Final = 256 << 20
@@ -40,60 +48,9 @@ RATE_SECONDS: Final = 60.0
 OLDEST: Final = 256
 """Records that go at once when there is no room; half a megabyte."""
 
-_DIGEST: Final = 16  # bytes of an identity: no two records have the same by chance
-
-SessionKey: TypeAlias = tuple[str, str]
-"""Sensor and session."""
-
 
 class StoreError(Exception):
     """A store that must not be used; its text says why and what to do."""
-
-
-def identity(record: Mapping[str, Any]) -> bytes:
-    """Return what tells a session's record from all others; its revisions have the same.
-
-    SHA-256, cut to 16 bytes, over ``uuid``, ``sensor``, ``session`` and ``start``.
-    """
-    parts = [str(record.get(key, "")) for key in ("uuid", "sensor", "session", "start")]
-    return sha256(_encoded("\0".join(parts))).digest()[:_DIGEST]
-
-
-def pack(record: Mapping[str, Any]) -> bytes:
-    """Return a record as msgpack; a lone surrogate, which is no text, as UTF-8 would have it."""
-    packed: bytes = msgpack.packb(dict(record), unicode_errors="surrogatepass")
-    return packed
-
-
-def unpack(packed: bytes) -> dict[str, Any]:
-    """Return the record that ``pack`` packed."""
-    record: dict[str, Any] = msgpack.unpackb(packed, unicode_errors="surrogatepass")
-    return record
-
-
-@frozen
-class Entry:
-    """A record in the outbox."""
-
-    seq: int
-    """Its place: records are delivered in this order."""
-    added: float
-    """When it came, in seconds since 1970."""
-    packed: bytes
-
-    def record(self) -> dict[str, Any]:
-        """Return the record."""
-        return unpack(self.packed)
-
-
-@frozen
-class Checkpoint:
-    """An open session as it was a moment ago."""
-
-    key: SessionKey
-    since: str
-    """From where on Cowrie's log has its events, in the form of whoever looks there."""
-    packed: bytes
 
 
 @define
@@ -405,11 +362,11 @@ class Store:
     def keep_open(self, checkpoints: Iterable[Checkpoint]) -> None:
         """Take open sessions as they are now."""
         for checkpoint in checkpoints:
-            self._checkpoints[_key(*checkpoint.key)] = checkpoint
+            self._checkpoints[session_key(*checkpoint.key)] = checkpoint
 
     def forget(self, key: SessionKey) -> None:
         """Take note that a session is open no more, though it has no record of now."""
-        known = _key(*key)
+        known = session_key(*key)
         if known in self._open_sizes:
             self._checkpoints[known] = None
         else:  # the file has nothing of it: without a disk, these would be ever more
@@ -662,7 +619,7 @@ class Store:
 
     def set_aside(self, destination: str, entry: Entry, reason: str) -> None:
         """Take a record out of a destination's way, and keep it with the reason."""
-        self._aside.append(_Aside(destination, entry, _storable(reason[:REASON_LIMIT])))
+        self._aside.append(_Aside(destination, entry, storable(reason[:REASON_LIMIT])))
         self._aside_size += len(entry.packed)
         while self._aside_size > PENDING_MAX:  # they cannot be written for too long
             gone = self._aside.popleft()
@@ -673,7 +630,7 @@ class Store:
         """Take note of what a destination's last trouble was."""
         progress = self.progress.get(destination)
         if progress is not None:
-            progress.error, progress.error_at = _storable(reason[:REASON_LIMIT]), self.clock()
+            progress.error, progress.error_at = storable(reason[:REASON_LIMIT]), self.clock()
             self._changed.add(destination)
 
     def _take_back(self) -> None:
@@ -692,7 +649,7 @@ class Store:
         for number, name, packed in rows:
             if number not in self._taken:
                 self._taken.add(number)
-                self._put(packed, *_known(packed), name)
+                self._put(packed, *known_by(packed), name)
         if len(rows) < OLDEST:
             self._seen = version
 
@@ -749,25 +706,3 @@ def _inode(status: os.stat_result) -> tuple[int, int]:
 
 _NEWER: Final = "is of a newer cowrie-sessionstats: use that one, or name another file"
 _RECENT: Final = 4096  # batches in a minute
-
-
-def _known(packed: bytes) -> tuple[bytes, int]:
-    """Return a record's identity and revision; of one that is damaged, those of none."""
-    try:
-        record = unpack(packed)
-        return identity(record), int(record.get("revision", 0))
-    except Exception:  # noqa: BLE001 - msgpack raises several; it is refused again when rendered
-        return b"", 0
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _key(sensor: Any, session: Any) -> SessionKey:
-    return _storable(str(sensor)), _storable(str(session))
-
-
-def _storable(text: str) -> str:
-    """Return text as SQLite takes it: a lone surrogate as its escape."""
-    return text.encode("utf-8", "backslashreplace").decode()

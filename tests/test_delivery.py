@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.entries import Entry, pack
 from cowrie_sessionstats.outputs.delivery import (
     LONGEST_DELAY,
     LONGEST_WISH,
@@ -29,7 +30,6 @@ from cowrie_sessionstats.outputs.sending import (
     Refused,
     Verdict,
 )
-from cowrie_sessionstats.store import Entry, pack
 
 Answer = Callable[[list[int]], Verdict | None]
 

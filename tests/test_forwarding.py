@@ -19,8 +19,9 @@ from logs import COMMAND, Said, tool
 from receivers_dshield import HANGS, DShieldServer, Fault, dshield_server
 from summaries import summary, write_records
 
+from cowrie_sessionstats.entries import unpack
 from cowrie_sessionstats.outputs.sending import Limits
-from cowrie_sessionstats.store import Store, unpack
+from cowrie_sessionstats.store import Store
 
 KEY = "Zm9yIHRlc3RzIG9ubHksIG5vYm9keSdz"
 ALL = Limits(records=1_000_000, size=1 << 40)

@@ -29,6 +29,7 @@ from twisted.internet.defer import CancelledError, maybeDeferred
 from twisted.logger import Logger, globalLogPublisher
 
 from cowrie_sessionstats.complaints import Complaints
+from cowrie_sessionstats.entries import Entry, pack
 from cowrie_sessionstats.outputs import delivery, http
 from cowrie_sessionstats.outputs.http_answers import LONGEST_RETRY_AFTER
 from cowrie_sessionstats.outputs.identity import record_id
@@ -41,7 +42,6 @@ from cowrie_sessionstats.outputs.sending import (
     Refused,
     Verdict,
 )
-from cowrie_sessionstats.store import Entry, pack
 
 reactor: Any = _reactor
 SECTION = "sessionstats_siem"

@@ -19,18 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cowrie_sessionstats import _database
+from cowrie_sessionstats.entries import Checkpoint, Entry, identity, pack, unpack
 from cowrie_sessionstats.outputs.sending import Limits
-from cowrie_sessionstats.store import (
-    PENDING_MAX,
-    Checkpoint,
-    Entry,
-    Store,
-    StoreError,
-    check_usable,
-    identity,
-    pack,
-    unpack,
-)
+from cowrie_sessionstats.store import PENDING_MAX, Store, StoreError, check_usable
 
 ALL = Limits(records=1_000_000, size=1 << 40)
 

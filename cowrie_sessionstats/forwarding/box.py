@@ -12,7 +12,8 @@ from typing import Any
 from attrs import frozen
 
 from cowrie_sessionstats import _database
-from cowrie_sessionstats.store import RATE_SECONDS, unpack
+from cowrie_sessionstats.entries import unpack
+from cowrie_sessionstats.store import RATE_SECONDS
 
 
 class BoxError(Exception):

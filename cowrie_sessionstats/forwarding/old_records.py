@@ -9,12 +9,12 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from cowrie_sessionstats.entries import Entry, identity, pack
 from cowrie_sessionstats.events import SUMMARY_EVENTID
 from cowrie_sessionstats.outputs.sending import Limits
 from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.problems import NO_OBJECT, NOT_JSON, TOO_LONG, Problems
 from cowrie_sessionstats.replay.streams import FileError, chunks
-from cowrie_sessionstats.store import Entry, identity, pack
 
 LINE_LIMIT: Final = 16 << 20
 """Bytes of a line: a record has two million at most."""

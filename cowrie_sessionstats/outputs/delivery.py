@@ -9,6 +9,7 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
+from cowrie_sessionstats.entries import Entry
 from cowrie_sessionstats.outputs.sending import (
     REASON_LIMIT,
     Failed,
@@ -19,7 +20,6 @@ from cowrie_sessionstats.outputs.sending import (
     Sender,
     Verdict,
 )
-from cowrie_sessionstats.store import Entry
 from cowrie_sessionstats.summary import printable
 
 FIRST_DELAY: Final = 1.0

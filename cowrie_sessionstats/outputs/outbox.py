@@ -17,12 +17,13 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
+from cowrie_sessionstats.entries import Checkpoint, SessionKey, pack
 from cowrie_sessionstats.outputs import STOP_SECONDS
 from cowrie_sessionstats.outputs.delivery import Delivery
 from cowrie_sessionstats.outputs.sending import TIME
 from cowrie_sessionstats.recovery import COWRIE_LOG, OWN_LOG, Place, Recovery, end_of
 from cowrie_sessionstats.sessions import Sessions
-from cowrie_sessionstats.store import Checkpoint, SessionKey, Store, StoreError, pack
+from cowrie_sessionstats.store import Store, StoreError
 from cowrie_sessionstats.summary import Summary, printable, record
 from cowrie_sessionstats.worker import Worker
 
