@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -157,7 +158,9 @@ def test_the_reactor_does_not_wait_for_a_disk_that_hangs(
     monkeypatch.setattr(log_module, "STOP_SECONDS", 0.2)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    harness = Harness(pipe)  # opening it for writing waits until somebody reads
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    fill(pipe)
+    harness = Harness(pipe)  # writing waits until somebody takes something out
     summary = a_summary()
     slowest = 0.0
     for _ in range(QUEUE_LIMIT + 50):
@@ -172,12 +175,28 @@ def test_the_reactor_does_not_wait_for_a_disk_that_hangs(
     assert time.perf_counter() - begun < 1
 
     received: list[bytes] = []
-    reader = threading.Thread(target=lambda: received.extend(pipe.read_bytes().splitlines()))
+
+    def read() -> None:
+        os.set_blocking(reading, True)
+        with os.fdopen(reading, "rb") as end:
+            received.extend(line for line in end if line != b"\n")
+
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()  # somebody reads at last: everything that waited is written
     assert harness.worker.stop(30)
     harness.file.close()
     reader.join(10)
     assert len(received) == QUEUE_LIMIT + 50 - harness.destination.lost
+
+
+def fill(pipe: Path) -> None:
+    """Put empty lines into a pipe until there is no room for a single one more."""
+    handle = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    for size in (4096, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(handle, b"\n" * size)
+    os.close(handle)
 
 
 def test_a_pipe_nobody_reads_is_refused_at_the_start(tmp_path: Path) -> None:
