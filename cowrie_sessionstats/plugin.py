@@ -76,7 +76,8 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             self._destinations.append(
                 PipelineDestination(
                     self._deliver,
-                    lambda call: self._reactor.callLater(0, call),
+                    # The next turn, by no timer: the clock can be set back before it comes.
+                    self._reactor.callFromThread,
                     _complaints(),
                     at_once,
                 )
@@ -138,6 +139,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             for name, sender in senders.items()
         ]
         self._reactor.callWhenRunning(outbox.start, deliveries)
+        self._worker.set_back = lambda: self._reactor.callFromThread(outbox.clock_set_back)
         return outbox
 
     def stop(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from attrs import define, field
@@ -12,6 +13,10 @@ from attrs import define, field
 QUEUE_LIMIT: Final = 10_000
 """Tasks that may wait: some 20 MB of records, an hour of a busy sensor with its disk away. Besides
 them, as many as there can be open sessions, which may all close in one turn of the reactor."""
+
+
+WATCH_SECONDS: Final = 1.0
+"""Seconds between two looks at the clock, and those that it has to be set back to matter."""
 
 
 @define(eq=False)
@@ -23,6 +28,11 @@ class Worker:
     """
 
     limit: int = QUEUE_LIMIT
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+    set_back: Callable[[], object] | None = None
+    """Called in the thread when the clock was set back: a reactor's timers then wait until the old
+    time comes round again, which can be hours."""
     _queue: SimpleQueue[Callable[[], None] | None] = field(factory=SimpleQueue, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
@@ -60,5 +70,19 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (task := self._queue.get()) is not None:
+        ahead = self.wall() - self.steady()
+        while True:
+            try:
+                task = self._queue.get(timeout=WATCH_SECONDS)
+            except Empty:
+                task = _nothing
+            before, ahead = ahead, self.wall() - self.steady()
+            if ahead < before - WATCH_SECONDS and self.set_back is not None:
+                self.set_back()
+            if task is None:
+                return
             task()
+
+
+def _nothing() -> None:
+    pass

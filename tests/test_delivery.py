@@ -392,3 +392,16 @@ def test_a_worker_thread_without_room_is_no_records_fault(full: set[int]) -> Non
 def refuses_threes(batch: list[int]) -> Verdict:
     """Refuse a batch with such a number in it."""
     return Refused("three") if any(number % 3 == 0 for number in batch) else Delivered()
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_a_receiver_that_is_back() -> None:
+    """A timer of the reactor would wait until the old time has come round again."""
+    away = True
+    trial = Trial(lambda _: Failed("away") if away else Delivered())
+    trial.wait(60)
+    away = False
+    trial.clock.rightNow -= 86_400
+    trial.wait(1)
+    assert trial.shelf.cursor == 0
+    trial.delivery.clock_set_back()
+    assert trial.shelf.cursor == 8

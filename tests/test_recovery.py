@@ -550,3 +550,19 @@ def test_sessions_that_the_store_has_no_room_for_are_found_in_cowries_log(tmp_pa
     again = Process(tmp_path)
     again.seconds(3)
     assert sorted(one["session"] for one in again.outgoing()) == names
+
+
+def test_records_are_written_on_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    """The store's timer is set anew."""
+    process = Process(tmp_path)
+    process.seconds(5)
+    process.thread.rightNow -= 86_400
+    process.outbox.clock_set_back()
+    for raw in (connect(), login(), closed(3.0)):
+        process.play(raw)
+    process.seconds(2)
+    process.kill()
+    again = Process(tmp_path)
+    again.seconds(2)
+    assert len(again.outgoing()) == 1
+    assert again.emitted == [], "it was in the store"

@@ -50,3 +50,27 @@ def test_a_thread_that_cannot_start_is_tried_again(monkeypatch: pytest.MonkeyPat
     assert worker.submit(lambda: ran.append(2))
     assert worker.stop(10)
     assert ran == [2]
+
+
+def test_a_clock_that_is_set_back_is_noticed_once() -> None:
+    """Within a second or two, whether there is work or not; forward it may jump as it likes."""
+    times = {"wall": 1000.0, "steady": 0.0}
+    told = threading.Event()
+    calls: list[float] = []
+
+    def set_back() -> None:
+        calls.append(times["wall"])
+        told.set()
+
+    worker = Worker(wall=lambda: times["wall"], steady=lambda: times["steady"], set_back=set_back)
+    worker.submit(lambda: None)
+    assert worker.drain(5)
+    times["wall"] += 86_400
+    worker.submit(lambda: None)
+    assert worker.drain(5)
+    assert calls == []
+    times["wall"] -= 7_200
+    assert told.wait(10)
+    worker.submit(lambda: None)
+    assert worker.stop(5)
+    assert len(calls) == 1

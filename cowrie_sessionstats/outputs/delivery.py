@@ -102,6 +102,10 @@ class Delivery:
         if self._sleeping is not None and self._sleeping[1] is None:
             self._awake()
 
+    def clock_set_back(self) -> None:
+        """Go on at once, if it waits for a time: that may be hours away now."""
+        self._awake()
+
     def settle(self) -> Deferred[None]:
         """Start nothing new; the result fires when the source knows of what was being sent."""
         self._stopping = True

@@ -150,6 +150,14 @@ class Outbox:
         for delivery in deliveries:
             delivery.start()
 
+    def clock_set_back(self) -> None:
+        """Set all timers anew; in the reactor thread."""
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+            self._loop.start(COMMIT_SECONDS, now=True)
+        for delivery in self.deliveries:
+            delivery.clock_set_back()
+
     def settle(self) -> Deferred[Any]:
         """Begin nothing new; the result fires when what is being sent has been judged, or at once.
 
@@ -251,7 +259,7 @@ class Outbox:
             if summary is not None:
                 taken.append((key, summary))
         if keys:
-            self.clock.callLater(0, self._take_some, keys, taken, then)
+            self.clock.callFromThread(self._take_some, keys, taken, then)  # the next turn
         else:
             then(taken)
 
