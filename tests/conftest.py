@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import venv
@@ -21,6 +22,11 @@ SHARED = ROOT.parent / "shared"
 NEWEST = "newest"
 COWRIES = os.environ.get("COWRIE_VERSIONS", f"3.0.0 {NEWEST}").split()
 """Releases to test: the oldest that starts by itself and the newest, or those named."""
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what it lets run in the background so, and programs that tests start and then
+    # end with Ctrl-C would not hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
