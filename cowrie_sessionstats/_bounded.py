@@ -107,6 +107,9 @@ class DistinctTexts:
         return len(self._exact) + max(1, round(estimate))
 
 
+_NONE: Final = array("d")
+
+
 @define(eq=False, weakref_slot=False)
 class Gaps:
     """Median and spread of the times between events, in seconds.
@@ -134,7 +137,7 @@ class Gaps:
             self._buckets = array("H", bytes(2 * _BUCKETS))
             for value in self._exact:
                 self._spread(value)
-            self._exact = array("d")
+            self._exact = _NONE
 
     def extend(self, gaps: list[float]) -> None:
         """Count each of ``gaps``, as ``add`` does."""

@@ -53,6 +53,21 @@ MIGRATIONS: Final = (
     );
     CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE node (
+        key INTEGER PRIMARY KEY,
+        depth INTEGER NOT NULL,
+        through INTEGER NOT NULL,
+        ended INTEGER NOT NULL,
+        first REAL NOT NULL,
+        last REAL NOT NULL,
+        first_end REAL,
+        text TEXT NOT NULL,
+        next INTEGER,
+        next_through INTEGER NOT NULL
+    );
+    CREATE TABLE learned (sensor TEXT PRIMARY KEY, until REAL NOT NULL);
+    """,
 )
 """What takes a file from each version to the next; the first makes it."""
 

@@ -75,7 +75,7 @@ class Terminal:
 
 @define(eq=False)
 class Architecture:
-    """The machine that Cowrie shows to this session."""
+    """A shell or a command began, on the machine that Cowrie shows to this session."""
 
     arch: str | None
 
@@ -103,6 +103,7 @@ class Input:
     """A line fed to a running command; ``command_event`` if its id is a ``cowrie.command.*``."""
 
     command_event: bool
+    tick: float | None = None
 
 
 @define(eq=False)
@@ -136,9 +137,18 @@ class Forward:
 
 @define(eq=False)
 class TtyLog:
-    """The recording of a terminal was closed."""
+    """The recording of a terminal was closed, and so was its channel."""
 
     path: str | None
+    tick: float | None = None
+
+
+@define(eq=False)
+class Told:
+    """The plugin's own record, in a log that it was written to: it knows what no log tells."""
+
+    stopped: bool
+    """Whether the session ended because Cowrie was stopped."""
 
 
 @define(eq=False)
@@ -164,5 +174,6 @@ Event: TypeAlias = (
     | Upload
     | Forward
     | TtyLog
+    | Told
     | Other
 )

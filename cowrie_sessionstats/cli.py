@@ -193,6 +193,37 @@ def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     return add
 
 
+_IN_COWRIE: Final = click.option(
+    "--cowrie",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=".",
+    help="The folder in which Cowrie runs, with its cowrie.cfg. [default: this one]",
+)
+
+
+def _timeout(
+    name: Literal["idle", "authentication", "interactive"], what: str
+) -> Callable[[_Command], _Command]:
+    """Return the option for one of Cowrie's timeouts."""
+    from cowrie_sessionstats.findings.ending import Timeouts  # noqa: PLC0415 - slow to load
+
+    return click.option(
+        f"--{name}-timeout",
+        type=click.FloatRange(min=0),
+        default=getattr(Timeouts(), name),
+        show_default=True,
+        metavar="SECONDS",
+        help=f"Cowrie's {name}_timeout when the logs were written: {what}.",
+    )
+
+
+_RULES: Final = click.option(
+    "--rules",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Add rules of your own for checks and labels, as the option of that name in cowrie.cfg.",
+)
+
+
 @main.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
@@ -234,6 +265,21 @@ def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Add a vocabulary of your own, as the option of that name in cowrie.cfg does.",
 )
+@_RULES
+@click.option(
+    "--ttylogs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder with Cowrie's recordings of terminals (its ttylog_path), to see who typed.",
+)
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep in this file what scripts came before, and say of each session what it knows: "
+    "seen_before, first_seen, stopped_early, usual_next.",
+)
+@_timeout("idle", "without a key, and on Telnet since the login")
+@_timeout("authentication", "until the login")
+@_timeout("interactive", "on SSH since the login")
 def summarize(  # noqa: PLR0913 - one for each option
     paths: tuple[str, ...],
     *,
@@ -245,6 +291,12 @@ def summarize(  # noqa: PLR0913 - one for each option
     jobs: int | None,
     passwords: str,
     vocabulary: Path | None,
+    rules: Path | None,
+    ttylogs: Path | None,
+    history: Path | None,
+    idle_timeout: float,
+    authentication_timeout: float,
+    interactive_timeout: float,
 ) -> None:
     """Write the record of every session in Cowrie's JSON logs, in the order of their close.
 
@@ -260,17 +312,22 @@ def summarize(  # noqa: PLR0913 - one for each option
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     from cowrie_sessionstats.commands import VocabularyError  # noqa: PLC0415
+    from cowrie_sessionstats.findings.ending import Timeouts  # noqa: PLC0415
+    from cowrie_sessionstats.findings.rules import RuleError  # noqa: PLC0415
 
     if follow:
         _check_follow(paths, output, open_sessions=open_sessions)
     elif state is not None:
         raise click.UsageError("--state belongs to --follow: a log that is read once has none")
+    timeouts = Timeouts(idle_timeout, authentication_timeout, interactive_timeout)
     try:
-        settings = Settings.of(vocabulary, passwords == "keep")
+        settings = Settings.of(vocabulary, passwords == "keep", rules, timeouts, ttylogs, history)
         if output is not None:
             formats.check(output)
     except VocabularyError as error:
         raise click.ClickException(str(error)) from None
+    except RuleError as error:
+        raise click.BadParameter(str(error), param_hint="--rules") from None
     except formats.FormatError as error:
         raise click.BadParameter(str(error), param_hint="--output") from None
     request = command.Request(
@@ -286,6 +343,30 @@ def summarize(  # noqa: PLR0913 - one for each option
 
         sys.exit(follow_command.follow(request, state))
     sys.exit(command.summarize(request))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file of `summarize --history`. [default: the store of the Cowrie in --cowrie]",
+)
+@click.option("--jobs", type=_JOBS, help="Processes. [default: one for each processor]")
+@_IN_COWRIE
+def learn(paths: tuple[str, ...], *, history: Path | None, jobs: int | None, cowrie: Path) -> None:
+    """Teach a sensor from Cowrie's old logs which scripts are known and how they usually go on.
+
+    Each PATH is as for `summarize`. Cowrie has to be stopped while its store learns. A session
+    counts once: what ended before the last one that is known of its sensor is known already.
+
+    The exit status is 0 if there were sessions to learn from, 1 if not, 2 for wrong usage.
+    """
+    try:
+        from cowrie_sessionstats.replay import learn_command  # noqa: PLC0415 - only this needs it
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(learn_command.learn(paths, history, cowrie, jobs or processors()))
 
 
 def _check_follow(paths: tuple[str, ...], output: Path | None, *, open_sessions: bool) -> None:
@@ -494,14 +575,6 @@ def _settings(vocabulary: Path | None) -> Settings:
         return Settings.of(vocabulary, keep_passwords=True)
     except VocabularyError as error:
         raise click.ClickException(str(error)) from None
-
-
-_IN_COWRIE: Final = click.option(
-    "--cowrie",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=".",
-    help="The folder in which Cowrie runs, with its cowrie.cfg. [default: this one]",
-)
 
 
 @main.command()

@@ -24,6 +24,7 @@ SUMMARY_EVENTID: Final = "cowrie.sessionstats.summary"
 CONNECT: Final = "cowrie.session.connect"
 CLOSED: Final = "cowrie.session.closed"
 COMMAND_INPUT: Final = "cowrie.command.input"
+CHANNEL: Final = "cowrie.session.params"
 
 FIELDS: Final = (
     "eventid",
@@ -55,6 +56,7 @@ FIELDS: Final = (
     "url",
     "shasum",
     "ttylog",
+    "ending",
 )
 """All that is read of an event: a reader of logs may skip every other field. In about the order in
 which Cowrie writes them, so that a decoder finds the next one where it looks first."""
@@ -178,6 +180,11 @@ def session_key(raw: RawEvent) -> SessionKey | None:
     return sensor, session
 
 
+def is_channel(raw: RawEvent) -> bool:
+    """Return whether a shell or a single command begins, whose terminal Cowrie records."""
+    return raw.get("eventid") == CHANNEL
+
+
 def is_late(raw: RawEvent) -> bool:
     """Return whether Cowrie says that the session was over already (``late``, 3.0.4 on)."""
     return raw.get("late") is True
@@ -267,7 +274,10 @@ class LogEvent(Protocol):
 
 
 def read_log(event: Any) -> activity.Event | None:
-    """Return what ``read`` does, of an event of a log: the commonest ones faster."""
+    """Return what ``read`` does, of an event of a log: the commonest ones faster.
+
+    And of our own summaries, which are no news to whoever writes them, what they tell.
+    """
     reader = _LOG_READERS.get(event.eventid)
     return read(event) if reader is None else reader(event)
 
@@ -338,11 +348,13 @@ def _log_login(event: Any) -> activity.Event:
     return _login(event)
 
 
+def _log_summary(event: Any) -> activity.Event:
+    return activity.Told(stopped=event.ending == "sensor_stopped")
+
+
 # Events without fields are the same object every time.
 _COMMAND_FAILED: Final = activity.CommandFailed()
 _COMMAND_OTHER: Final = activity.CommandOther()
-_COMMAND_INPUT: Final = activity.Input(command_event=True)
-_SESSION_INPUT: Final = activity.Input(command_event=False)
 _OTHER: Final = activity.Other()
 
 _ACTIVITY: Final = (
@@ -423,7 +435,7 @@ def _command(raw: RawEvent) -> activity.Command | activity.Input:
     passwd as ``cowrie.command.success``. All of them are inputs, not commands.
     """
     if "realm" in raw:
-        return _COMMAND_INPUT
+        return activity.Input(command_event=True, tick=tick(raw))
     line = raw.get("input")
     return activity.Command(tick(raw), line if line.__class__ is str else None)
 
@@ -433,7 +445,13 @@ def _command_success(raw: RawEvent) -> activity.Input | activity.CommandOther:
 
     Cowrie of 2017 repeats the parts of each parsed line so; today's BusyBox still does.
     """
-    return _COMMAND_INPUT if "realm" in raw else _COMMAND_OTHER
+    if "realm" in raw:
+        return activity.Input(command_event=True, tick=tick(raw))
+    return _COMMAND_OTHER
+
+
+def _session_input(raw: RawEvent) -> activity.Input:
+    return activity.Input(command_event=False, tick=tick(raw))
 
 
 def _download(raw: RawEvent) -> activity.Download:
@@ -464,7 +482,7 @@ def _forward(raw: RawEvent) -> activity.Forward:
 
 
 def _tty_log(raw: RawEvent) -> activity.TtyLog:
-    return activity.TtyLog(_name(raw, "ttylog"))
+    return activity.TtyLog(_name(raw, "ttylog"), tick(raw))
 
 
 _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
@@ -476,11 +494,11 @@ _READERS: Final[Mapping[str, Callable[[RawEvent], activity.Event]]] = {
     "cowrie.client.version": _client_version,
     "cowrie.client.kex": _client_kex,
     "cowrie.client.size": _terminal,
-    "cowrie.session.params": _architecture,
+    CHANNEL: _architecture,
     COMMAND_INPUT: _command,
     "cowrie.command.failed": lambda _: _COMMAND_FAILED,
     "cowrie.command.success": _command_success,
-    "cowrie.session.input": lambda _: _SESSION_INPUT,
+    "cowrie.session.input": _session_input,
     "cowrie.session.file_download": _download,
     "cowrie.session.file_download.failed": _download_failed,
     "cowrie.session.file_upload": _upload,
@@ -496,7 +514,7 @@ READ_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "cowrie.client.version": ("version",),
     "cowrie.client.kex": ("hassh",),
     "cowrie.client.size": ("width", "height"),
-    "cowrie.session.params": ("arch",),
+    CHANNEL: ("arch",),
     COMMAND_INPUT: ("input", "realm"),
     "cowrie.command.failed": (),
     "cowrie.command.success": ("realm",),
@@ -506,6 +524,7 @@ READ_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "cowrie.session.file_upload": ("shasum",),
     "cowrie.direct-tcpip.request": ("dst_ip", "dst_port"),
     "cowrie.log.closed": ("ttylog",),
+    SUMMARY_EVENTID: ("ending",),
 }
 """What is read of an event, besides ``ENVELOPE``, if the beginning of its session was seen."""
 _LOG_READERS: Final[Mapping[Any, Callable[[Any], activity.Event]]] = {
@@ -515,4 +534,5 @@ _LOG_READERS: Final[Mapping[Any, Callable[[Any], activity.Event]]] = {
     "cowrie.client.kex": _log_kex,
     "cowrie.login.success": _log_login,
     "cowrie.login.failed": _log_login,
+    SUMMARY_EVENTID: _log_summary,
 }

@@ -9,7 +9,7 @@ from configparser import ConfigParser, InterpolationError
 from pathlib import Path
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from cowrie_sessionstats.commands import (
     Vocabulary,
@@ -17,6 +17,8 @@ from cowrie_sessionstats.commands import (
     default_vocabulary,
     read_vocabulary,
 )
+from cowrie_sessionstats.findings.ending import Timeouts
+from cowrie_sessionstats.findings.rules import RuleError, Rules, default_rules, read_rules
 from cowrie_sessionstats.sessions import MAX_SESSIONS
 from cowrie_sessionstats.store import OUTBOX_MAX
 
@@ -54,12 +56,18 @@ class Options:
     """The file of what outlives the process; absolute. None: nothing does."""
     outbox_max: int = OUTBOX_MAX
     """Bytes of it."""
+    rules: Rules = field(factory=default_rules)
+    """Of checks and labels, with what the operator adds."""
+    timeouts: Timeouts = field(factory=Timeouts)
+    """Cowrie's own."""
+    ttylogs: Path | None = None
+    """Where Cowrie keeps its recordings of terminals; absolute. None: it makes none."""
     forward: tuple[str, ...] = ()
     """Destinations; each has a section of its own (``destination_section``)."""
 
 
 KNOWN: Final = (
-    *("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords", "vocabulary"),
+    *("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords", "vocabulary", "rules"),
     *("store", "outbox_max", "forward"),
 )
 
@@ -87,6 +95,9 @@ def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Option
         max_sessions=_number(config, "max_sessions", MAX_SESSIONS),
         keep_passwords=_choice(config, "passwords", {"keep": True, "drop": False}, default=True),
         vocabulary=_vocabulary(config),
+        rules=_rules(config),
+        timeouts=_timeouts(config),
+        ttylogs=_ttylogs(config),
         store=_store(config),
         outbox_max=_size(config, "outbox_max", OUTBOX_MAX),
         forward=_forward(config),
@@ -209,6 +220,41 @@ def _vocabulary(config: ConfigParser) -> Vocabulary:
         return read_vocabulary(value)
     except VocabularyError as error:
         raise OptionError("vocabulary", value, f"{error}. Correct it or remove the line") from None
+
+
+def _rules(config: ConfigParser) -> Rules:
+    value = _value(config, "rules")
+    if not value:
+        return default_rules()
+    if "\0" in value:
+        raise OptionError("rules", value, "names no file. Correct it or remove the line")
+    try:
+        return read_rules(Path(value))
+    except RuleError as error:
+        raise OptionError("rules", value, f"{error}. Correct it or remove the line") from None
+
+
+def _timeouts(config: ConfigParser) -> Timeouts:
+    """Return Cowrie's timeouts; one that is no number is Cowrie's to complain about."""
+    known = {
+        field.name: _seconds(_value(config, f"{field.name}_timeout", "honeypot"))
+        for field in fields(Timeouts)
+    }
+    return Timeouts(**{name: value for name, value in known.items() if value is not None})
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def _ttylogs(config: ConfigParser) -> Path | None:
+    enabled = (_value(config, "ttylog", "honeypot") or "").lower()
+    if not _BOOLEANS.get(enabled, False):
+        return None
+    return Path(_value(config, "ttylog_path", "honeypot") or ".").absolute()
 
 
 def _store(config: ConfigParser) -> Path | None:

@@ -16,8 +16,14 @@ from cowrie.core.config import CowrieConfig
 from twisted.internet import task
 from twisted.logger import Logger
 
+from cowrie_sessionstats import events
 from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
+from cowrie_sessionstats.enriching import Enrichment
+from cowrie_sessionstats.findings.automation import rules as automation_rules
+from cowrie_sessionstats.findings.judging import Judge
+from cowrie_sessionstats.findings.keys import Keys
+from cowrie_sessionstats.history import Past, Way
 from cowrie_sessionstats.options import SECTION, OptionError, Options, read_options
 from cowrie_sessionstats.outputs import STOP_SECONDS, Destination
 from cowrie_sessionstats.outputs.delivery import Delivery
@@ -26,9 +32,10 @@ from cowrie_sessionstats.outputs.log import LineFile, LogDestination, check_writ
 from cowrie_sessionstats.outputs.outbox import Logs, Outbox
 from cowrie_sessionstats.outputs.pipeline import PipelineDestination
 from cowrie_sessionstats.outputs.sending import Sender
+from cowrie_sessionstats.recordings import Running, keys_live
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Store, StoreError, check_usable
-from cowrie_sessionstats.summary import Summary, printable
+from cowrie_sessionstats.summary import Draft, Summary, draft_of, printable
 from cowrie_sessionstats.worker import QUEUE_LIMIT, Worker
 
 REPORT_SECONDS: Final = 3600
@@ -61,7 +68,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         self._reactor = _reactor()
         self._errors = _complaints()
         at_once = options.max_sessions + QUEUE_LIMIT  # all sessions may end in one turn
-        self._worker = Worker(at_once * (1 if store is None else 2))  # each for log and store
+        self._worker = Worker(at_once * (2 if store is None else 3))  # recording, log, store
         self._lines: LogDestination | None = None
         self._destinations: list[Destination] = []
         if options.log:
@@ -82,11 +89,24 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
                     at_once,
                 )
             )
-        self._sessions = Sessions(
+        judge = Judge(options.rules, options.timeouts)
+        self._recordings = None if options.ttylogs is None else Running(options.ttylogs)
+        self._enrichment = Enrichment(
+            judge,
+            self._worker,
+            self._keys,
+            self._past,
             self._emit,
+            self._reactor.callFromThread,
+            _complaints(),
+        )
+        self._sessions = Sessions(
+            self._enrichment.write,
             max_sessions=options.max_sessions,
             keep_passwords=options.keep_passwords,
-            templates=Templates(options.vocabulary),
+            templates=Templates(options.vocabulary, marks=options.rules.marks),
+            make=draft_of,
+            judge=judge,
         )
         self._finished = False
         self._outbox: Outbox | None = None
@@ -94,6 +114,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             self._outbox = self._keep(options, store, senders, self._sessions)
             self._destinations.append(self._outbox)
             self._reactor.addSystemEventTrigger("before", "shutdown", self._outbox.settle)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._stopping)
         # Cowrie 3.0.10 on calls stop() after everything, when its dispatcher delivers no more;
         # older ones before the sessions are closed. So the plugin sees to its own end: records
         # of the sessions that end with the reactor go out in the phase in which it drops the
@@ -128,7 +149,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             self._worker,
             sessions,
             Logs(_cowrie_log(), options.logfile if options.log else None),
-            self._emit,
+            self._emit_found,
             self._reactor,
             _complaints(),
         )
@@ -147,6 +168,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         if hasattr(self, "dispatcher"):
             self._finish()
         elif self._sessions is not None:
+            self._enrichment.finish(STOP_SECONDS)
             for destination in self._destinations:
                 destination.flush()
 
@@ -156,6 +178,8 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             return
         try:
             self._sessions.feed(event)
+            if self._recordings is not None and events.is_channel(event):
+                self._record(self._recordings, event)
         except Exception as error:  # noqa: BLE001 - no event may get an exception out of here
             self._failed(event, error)
 
@@ -165,6 +189,30 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             f"an event could not be counted: {printable(str(eventid), ERROR_LIMIT)}: "
             f"{type(error).__name__}: {printable(str(error), ERROR_LIMIT)}; please report it"
         )
+
+    def _record(self, recordings: Running, event: dict[str, Any]) -> None:
+        """Have the recording of a terminal opened while it has its name."""
+        key, when = events.session_key(event), events.tick(event)
+        if key is not None and when is not None:
+            is_telnet = event.get("protocol") == "telnet"
+            self._worker.submit(lambda: recordings.begin(key[1], when, is_telnet=is_telnet))
+
+    def _keys(self, draft: Draft) -> Keys | None:
+        """Return how the session's keys came; in the worker thread."""
+        if self._recordings is None:
+            return None
+        rhythm = automation_rules().rhythm
+        return keys_live(draft.session, draft.facts, draft.ttylogs, self._recordings, rhythm)
+
+    def _past(self, way: Way) -> Past | None:
+        """Return what was before a session; in the worker thread."""
+        return None if self._outbox is None else self._outbox.store.past(way)
+
+    def _emit_found(self, found: Draft | Summary) -> None:
+        if isinstance(found, Summary):
+            self._emit(found)
+        else:
+            self._enrichment.write(found)
 
     def _emit(self, summary: Summary) -> None:
         for destination in self._destinations:
@@ -191,6 +239,10 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
 
     # ------------------------------------------------------------ the end
 
+    def _stopping(self) -> None:
+        if self._sessions is not None:
+            self._sessions.stopping = True
+
     def _flush(self) -> None:
         """Hand out the records of all sessions: the connections are gone, Cowrie delivers still."""
         if self._sessions is None:
@@ -201,6 +253,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
                 break
             except Exception as error:  # noqa: BLE001 - the sessions after that one have records
                 self._failed({"eventid": "the end of a session"}, error)
+        self._enrichment.finish(STOP_SECONDS)
         for destination in self._destinations:
             destination.flush()
 

@@ -16,9 +16,10 @@ from attrs import define, field, frozen
 from cowrie_sessionstats import events, timestamps
 from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.entries import Checkpoint, identity, pack, unpack
+from cowrie_sessionstats.findings.judging import Judge, default_judge
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Store
-from cowrie_sessionstats.summary import Summary, record, summary_from, summary_of
+from cowrie_sessionstats.summary import Draft, Summary, draft_of, record, summary_from
 
 READ_MAX: Final = 256 << 20
 """Bytes of a log that are read again at most: days of a usual sensor, some seconds of work."""
@@ -237,15 +238,15 @@ class Replay:
     templates: Templates
     keep_passwords: bool = True
 
-    def summaries(self) -> Iterator[Summary]:
-        """Yield a summary for each session that ended, or was open at the end (``recovered``).
+    def drafts(self) -> Iterator[Draft]:
+        """Yield the records, but for the findings, of sessions whose beginning is there.
 
-        Only of those whose beginning is there.
+        They have ended, or were open at the end (``recovered``).
         """
-        found: list[tuple[bool, Summary]] = []
+        found: list[tuple[bool, Draft]] = []
         sessions = Sessions(
             found.append,
-            make=lambda session: (session.connected, summary_of(session)),
+            make=lambda session: (session.connected, draft_of(session)),
             keep_passwords=self.keep_passwords,
             templates=self.templates,
             final_only=True,
@@ -283,11 +284,11 @@ class Replay:
 _FORGET_EVENTS: Final = 1_000
 
 
-def _whole(found: list[tuple[bool, Summary]]) -> Iterator[Summary]:
+def _whole(found: list[tuple[bool, Draft]]) -> Iterator[Draft]:
     """Yield those of which everything was seen, and empty the list."""
-    for connected, summary in found:
-        if connected and summary.partial in {None, "recovered"}:
-            yield summary
+    for connected, draft in found:
+        if connected and draft.facts.partial in {None, "recovered"}:
+            yield draft
     found.clear()
 
 
@@ -313,10 +314,13 @@ class Recovery:
     own_end: Place
     templates: Templates
     keep_passwords: bool = True
+    judge: Judge = field(factory=default_judge)
     _left: Sequence[Checkpoint] = field(default=(), init=False)
 
-    def run(self) -> Iterator[Summary]:
+    def run(self) -> Iterator[Draft | Summary]:
         """Yield the records that are missing; in the thread of the store, which is open.
+
+        Of those that were found in Cowrie's log the findings are still to be made.
 
         Those that are in our log already are put into the store and not yielded: they are not to
         be written again. First comes what the logs say, which is exact; then, for sessions that
@@ -334,24 +338,26 @@ class Recovery:
                 self.store.add(logged)
                 if number % _COMMIT_RECORDS == 0:
                     self.store.commit()
-        told = self._told(COWRIE_LOG, self.cowrie_log)
-        if self.cowrie_log is not None and told is not None:
-            replay = Replay(
-                self.cowrie_log,
-                told,
-                self.cowrie_end,
-                left,
-                self.templates,
-                self.keep_passwords,
-            )
-            for summary in replay.summaries():
-                before = kept.get(identity(record(summary)))
-                if before is not None and before.command_events > summary.command_events:
-                    continue  # the disk was too full for Cowrie's log
-                kept.pop(identity(record(summary)), None)
-                yield from self._missing(summary)
+        yield from self._logged(kept)
         for summary in kept.values():
-            yield from self._missing(summary)
+            if self._is_news(record(summary)):
+                yield attrs.evolve(summary, time=_close(summary))
+
+    def _logged(self, kept: dict[bytes, Summary]) -> Iterator[Draft]:
+        """Yield what Cowrie's log has; what it has is taken out of ``kept``."""
+        told = self._told(COWRIE_LOG, self.cowrie_log)
+        if self.cowrie_log is None or told is None:
+            return
+        left, end = self._left, self.cowrie_end
+        replay = Replay(self.cowrie_log, told, end, left, self.templates, self.keep_passwords)
+        for draft in replay.drafts():
+            summary = draft.summary(self.judge.findings(draft.facts))
+            before = kept.get(identity(record(summary)))
+            if before is not None and before.command_events > summary.command_events:
+                continue  # the disk was too full for Cowrie's log
+            kept.pop(identity(record(summary)), None)
+            if self._is_news(record(summary)):
+                yield attrs.evolve(draft, time=_close(summary))
 
     def forget(self) -> None:
         """Take note that all that ``run`` yields has its record; in the thread of the store.
@@ -367,15 +373,14 @@ class Recovery:
             return None
         return place_from(self.store.state(name))
 
-    def _missing(self, summary: Summary) -> Iterator[Summary]:
-        """Yield a summary if there is no record of it."""
-        if self._is_news(record(summary)):
-            yield attrs.evolve(summary, time=timestamps.parse_timestamp(summary.timestamp))
-
     def _is_news(self, made: Mapping[str, Any]) -> bool:
         known = self.store.revision(made)
         revision = made.get("revision", 0)
         return known is None or (isinstance(revision, int) and known < revision)
+
+
+def _close(summary: Summary) -> float | None:
+    return timestamps.parse_timestamp(summary.timestamp)
 
 
 def _kept(checkpoint: Checkpoint) -> Summary | None:

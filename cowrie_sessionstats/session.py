@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 Partial: TypeAlias = Literal["evicted", "joined_late", "open", "recovered"]
 
 
+FAST_RATE: Final = 20.0
+"""Characters a second: the fastest of 168,000 typists (Dhakal et al., "Observations on Typing from
+136 Million Keystrokes", CHI 2018) had 12."""
+
+FAST_LENGTH: Final = 10
+"""Characters: a shorter line can be the end of something that was typed ahead."""
+
+
 @define(eq=False, weakref_slot=False)
 class Commands:
     """What is counted over a session's command lines; made when the first one comes."""
@@ -33,16 +41,16 @@ class Commands:
     """The chain that the fingerprint is made of."""
     distinct: DistinctTexts = field(factory=DistinctTexts, init=False)
     gaps: Gaps = field(factory=Gaps, init=False)
+    characters: int = field(default=0, init=False)
+    """Of all lines."""
+    fast: int = field(default=0, init=False)
+    """Lines of ``FAST_LENGTH`` characters or more that came faster than ``FAST_RATE``."""
     unreadable: bool = field(default=False, init=False)
     """Whether a line was of another type than text."""
     last: str | None = field(default=None, init=False)
     """The last line, cut to ``TEXT_LIMIT`` characters and one that tells it was."""
     first_tick: float | None = field(default=None, init=False)
     last_tick: float | None = field(default=None, init=False)
-    _base: float = field(default=0.0, init=False)
-    _micros: float = field(default=0.0, init=False)
-    """The last tick in microseconds after ``_base``, the whole seconds of the first, and after
-    ``timestamps.WHOLE``."""
 
     def add(self, line: str | None, tick: float | None, templates: Templates) -> None:
         """Take one command line."""
@@ -52,43 +60,48 @@ class Commands:
         else:
             # A lone surrogate is no text, yet it can stand in a log; it hashes as its code point.
             self.exact.update((line + "\n").encode("utf-8", "surrogatepass"))
+            self.characters += len(line)
             self.distinct.add(line)
             self.script.add(line, templates)
             self.last = line if len(line) <= TEXT_LIMIT else line[: TEXT_LIMIT + 1]
         if tick is not None:
-            self._time(tick)
+            self._time(tick, 0 if line is None else len(line))
 
     def extend(self, lines: Sequence[str], ticks: Sequence[float], templates: Templates) -> None:
         """Take command lines and their times, as ``add`` does one by one."""
-        self.exact.update(("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
+        text = "\n".join(lines)
+        self.characters += len(text) + 1 - len(lines)
+        self.exact.update((text + "\n").encode("utf-8", "surrogatepass"))
         self.distinct.extend(lines)
         self.script.extend(lines, templates)
         last = lines[-1]
         self.last = last if len(last) <= TEXT_LIMIT else last[: TEXT_LIMIT + 1]
-        if self.first_tick is None:
-            self._time(ticks[0])
-            ticks = ticks[1:]
-            if not ticks:
-                return
-        self.last_tick = ticks[-1]
-        base, before = self._base, self._micros
+        last_tick, self.last_tick = self.last_tick, ticks[-1]
+        if self.first_tick is None or last_tick is None:
+            self.first_tick = last_tick = ticks[0]
+            lines, ticks = lines[1:], ticks[1:]
+        base = float(int(self.first_tick))
         micros = [(tick - base) * 1e6 + WHOLE for tick in ticks]
-        self._micros = micros[-1]
-        between = map(sub, micros, [before, *micros])
-        self.gaps.extend([gap / 1e6 for gap in between if gap >= 0.0])
+        between = map(sub, micros, [(last_tick - base) * 1e6 + WHOLE, *micros])
+        gaps = [gap / 1e6 for gap in between]
+        for line, gap in zip(lines, gaps, strict=True):
+            if len(line) > gap * FAST_RATE and len(line) >= FAST_LENGTH and gap >= 0.0:
+                self.fast += 1
+        self.gaps.extend(gaps if min(gaps, default=0.0) >= 0.0 else [g for g in gaps if g >= 0.0])
 
-    def _time(self, tick: float) -> None:
-        """Take the time of one command line."""
-        self.last_tick = tick
-        if self.first_tick is None:
+    def _time(self, tick: float, length: int) -> None:
+        """Take the time of one command line of so many characters."""
+        last_tick, self.last_tick = self.last_tick, tick
+        if self.first_tick is None or last_tick is None:
             self.first_tick = tick
-            self._base = base = float(int(tick))
-            self._micros = (tick - base) * 1e6 + WHOLE
             return
-        before = self._micros
-        self._micros = now = (tick - self._base) * 1e6 + WHOLE
+        # In microseconds after the whole seconds of the first: those are exact.
+        base = float(int(self.first_tick))
+        before, now = (last_tick - base) * 1e6 + WHOLE, (tick - base) * 1e6 + WHOLE
         if now >= before:  # a clock that was set back says nothing of the time between
-            self.gaps.add((now - before) / 1e6)
+            gap = (now - before) / 1e6
+            self.gaps.add(gap)
+            self.fast += length >= FAST_LENGTH and length > gap * FAST_RATE
 
 
 @define(eq=False, weakref_slot=False)
@@ -147,10 +160,18 @@ class Session:
     hassh: str | None = None
     terminal: str | None = None
     arch: str | None = None
+    terminals: int = 0
+    """How often a terminal, or another size of one, was asked for."""
+    channels: int = 0
+    """Shells and single commands that began; 0 in logs of before 2018, which do not tell."""
+    channel_tick: float | None = None
+    """When the last recording of one was closed."""
 
     commands: int = 0
     commands_failed: int = 0
     inputs: int = 0
+    input_tick: float | None = None
+    """When the last of those came."""
     command_events: int = 0
     lines: Commands | None = None
     """What is counted over the command lines; None before the first."""
@@ -163,6 +184,8 @@ class Session:
     forward_targets: FirstTexts | None = None
     ttylogs: FirstTexts | None = None
 
+    stopped: bool = False
+    """Whether Cowrie was being stopped when it ended."""
     partial: Partial | None = None
     cut: set[str] | None = None
     """Names of the texts that were cut to ``TEXT_LIMIT``."""
@@ -221,7 +244,7 @@ class Session:
         if self.uuid is None and uuid is not None:
             self.uuid = self.clip("uuid", uuid)
         if self.protocol is None:
-            self.protocol = protocol
+            self.protocol = None if protocol is None else shared(protocol)
         if self.src_ip is None and src_ip is not None:
             self.src_ip = self.clip("src_ip", src_ip)
         if self.src_port is None:
@@ -236,7 +259,7 @@ class Session:
         if text is None or len(text) <= TEXT_LIMIT:
             if self.cut:
                 self.cut.discard(name)
-            return text if text is None or len(text) > _SHARED_LENGTH else _shared(text)
+            return text if text is None or len(text) > SHARED_LENGTH else shared(text)
         if self.cut is None:
             self.cut = set()
         self.cut.add(name)
@@ -287,12 +310,16 @@ class Session:
 _COMMAND: Final = events.COMMAND_INPUT
 _ABSENT: Final = events.ABSENT
 _MORE_THAN_COUNT: Final = frozenset(
-    {events.CONNECT, events.CLOSED, _COMMAND, "cowrie.command.success", "cowrie.session.input"}
+    {
+        *(events.CONNECT, events.CLOSED, events.SUMMARY_EVENTID, _COMMAND),
+        *("cowrie.command.success", "cowrie.session.input"),
+    }
 )
-"""Events that begin or end a session, or of which it matters between which lines they come."""
+"""Events that begin or end a session, come after that, or of which it matters between which lines
+they come."""
 _EMPTY: Final = (None, None, None, None)
-_SHARED_LENGTH: Final = 128
-_shared: Final = lru_cache(1024)(str)
+SHARED_LENGTH: Final = 128
+shared: Final = lru_cache(1024)(str)
 """The first of equal texts, which nearly all sessions have: one client, one user, one sensor.
 1,024 of them take half a megabyte at most."""
 
@@ -348,12 +375,14 @@ def _client_kex(session: Session, event: activity.ClientKex) -> None:
 
 
 def _terminal(session: Session, event: activity.Terminal) -> None:
+    session.terminals += 1
     # The first: what the client came with, before anybody drags a window.
     if session.terminal is None:
         session.terminal = event.size
 
 
 def _architecture(session: Session, event: activity.Architecture) -> None:
+    session.channels += 1
     if event.arch is not None and session.arch is None:
         session.arch = session.clip("arch", event.arch)
 
@@ -377,6 +406,7 @@ def _command_other(session: Session, _: activity.CommandOther) -> None:
 
 def _input(session: Session, event: activity.Input) -> None:
     session.inputs += 1
+    session.input_tick = event.tick
     session.command_events += event.command_event
     if session.lines is not None:
         session.lines.script.prompted()
@@ -404,6 +434,7 @@ def _forward(session: Session, event: activity.Forward) -> None:
 
 def _tty_log(session: Session, event: activity.TtyLog) -> None:
     session.ttylogs = _listed(session.ttylogs, event.path)
+    session.channel_tick = event.tick
 
 
 def _other(_session: Session, _event: activity.Other) -> None:

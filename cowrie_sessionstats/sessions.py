@@ -10,8 +10,9 @@ from typing import Any, Final, TypeAlias
 from attrs import define, field
 
 from cowrie_sessionstats import activity, events, timestamps
-from cowrie_sessionstats.commands import Templates, default_vocabulary
-from cowrie_sessionstats.session import Partial, Session
+from cowrie_sessionstats.commands import Templates
+from cowrie_sessionstats.findings.judging import Judge, default_judge, default_templates
+from cowrie_sessionstats.session import SHARED_LENGTH, Partial, Session, shared
 from cowrie_sessionstats.summary import Summary, summary_of
 
 MAX_SESSIONS: Final = 20_000
@@ -63,7 +64,7 @@ class Sessions:
     emit: Callable[[Any], None]
     max_sessions: int = MAX_SESSIONS
     keep_passwords: bool = True
-    templates: Templates = field(factory=lambda: Templates(default_vocabulary()))
+    templates: Templates = field(factory=default_templates)
     max_recent: int = RECENT_SESSIONS
     make: Callable[[Session], Any] = summary_of
     """Makes what is emitted of a session: the ``Summary``, or something quicker to make."""
@@ -74,6 +75,10 @@ class Sessions:
     one whose end was not seen: it is ``open``, not ``evicted``."""
     unfinished: Partial = "open"
     """What a session is whose end is not seen."""
+    judge: Judge = field(factory=default_judge)
+    """Makes the findings of what an open session would be."""
+    stopping: bool = False
+    """Whether Cowrie is being stopped: whatever ends now ends because of that."""
     touched: dict[events.SessionKey, None] | None = None
     """Where to note the sessions of which something came; None: nowhere."""
     counters: Counters = field(factory=Counters, init=False)
@@ -162,6 +167,10 @@ class Sessions:
         read = events.read_log(event)
         if read is None:
             return session
+        if read.__class__ is activity.Told:
+            if key in self._recent:
+                self._recent[key][0].stopped = read.stopped
+            return session
         if session is None or read.__class__ is activity.Connect:
             session = self._enter(key, event, read, events.log_endpoints)
             if session is None:
@@ -240,6 +249,8 @@ class Sessions:
             self.counters.evicted += 1
             now = timestamps.parse_timestamp(events.stamp(raw))
             self._close(oldest, idle, "open" if self._is_given_up(idle, now) else "evicted")
+        if len(key[0]) <= SHARED_LENGTH:
+            key = shared(key[0]), key[1]
         session = Session(key[0], key[1], self.templates, keep_passwords=self.keep_passwords)
         session.first_stamp = events.stamp(raw)
         session.identify(ends(raw))
@@ -259,6 +270,7 @@ class Sessions:
         if partial is None and not session.connected:
             partial = "joined_late"
         session.partial = partial
+        session.stopped = self.stopping
         if self.touched is not None:
             self.touched.pop(key, None)
         self.counters.written += 1
@@ -299,7 +311,7 @@ class Sessions:
             return None
         session.partial = "recovered"
         try:
-            return summary_of(session)
+            return summary_of(session, self.judge)
         finally:
             session.partial = None
             session.forget_start()

@@ -30,6 +30,7 @@ from cowrie_sessionstats.entries import (
     session_key,
     storable,
 )
+from cowrie_sessionstats.history import History, Past, Way
 from cowrie_sessionstats.outputs.sending import REASON_LIMIT, Limits
 
 OUTBOX_MAX: Final = 256 << 20
@@ -118,6 +119,8 @@ class Store:
     clock: Callable[[], float]
     trouble: Callable[[str], object]
     outbox_max: int = OUTBOX_MAX
+    history: History = field(factory=History, init=False)
+    """The script tree, in the same file."""
     lost: int = field(default=0, init=False)
     """Records that fitted neither in the file nor in memory."""
     generation: int = field(default=0, init=False)
@@ -239,6 +242,7 @@ class Store:
                 self.progress[name] = Progress(self._next - 1)
             self._changed.add(name)
         self._say_who_is_gone(file, known)
+        self.history.forget()
         self._told = told
         sizes = file.execute("SELECT sensor, session, length(packed) FROM open_session")
         self._open_sizes = {(sensor, session): size for sensor, session, size in sizes}
@@ -410,7 +414,8 @@ class Store:
         return True
 
     def _unwritten(self) -> tuple[Collection[Any], ...]:
-        return self._waiting, self._aside, self._checkpoints, self._state, self._changed
+        news = (self.history,) if self.history.has_news() else ()
+        return self._waiting, self._aside, self._checkpoints, self._state, self._changed, news
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Say what is wrong with the file; one that is damaged makes room for another."""
@@ -447,11 +452,13 @@ class Store:
                     "DELETE FROM aside WHERE number = ?", ((number,) for number in self._taken)
                 )
                 self._write_open(file)
+                self.history.write(file)
                 gone = self._make_room(file)
                 self._write_progress(file, gone)
         except BaseException:
             self._open_sizes, self._open_size = sizes, size
             raise
+        self.history.written()
         self._waiting.clear()
         self._revisions.clear()
         self._size = 0
@@ -491,7 +498,7 @@ class Store:
         file.execute("DELETE FROM record WHERE seq <= ?", (min(done, self._remembered),))
         if self._aside:
             self._trim_aside(file, gone.aside)
-        while _database.used(file) > self.outbox_max:
+        while _database.used(file) - self.history.size() > self.outbox_max:
             rows = file.execute(
                 "SELECT seq, only FROM record ORDER BY seq LIMIT ?", (OLDEST,)
             ).fetchall()
@@ -652,6 +659,16 @@ class Store:
                 self._put(packed, *known_by(packed), name)
         if len(rows) < OLDEST:
             self._seen = version
+
+    def past(self, way: Way) -> Past | None:
+        """Return what was before a session, and count it; None if the file is no use now."""
+        if self._file is None:
+            return None
+        try:
+            return self.history.take(self._file, way)
+        except sqlite3.DatabaseError as error:
+            self._failed(error)
+            return None
 
     # ------------------------------------------------------------ what was left behind
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import attrs
 
 from cowrie_sessionstats import activity, events, timestamps
 from cowrie_sessionstats._bounded import LIST_LIMIT, TEXT_LIMIT, FirstTexts
+from cowrie_sessionstats.entries import identity, storable
+from cowrie_sessionstats.findings.automation import NEUTRAL, Reason, Verdict
+from cowrie_sessionstats.findings.ending import Ending
+from cowrie_sessionstats.findings.facts import Facts
+from cowrie_sessionstats.findings.judging import Findings, Judge, default_judge
+from cowrie_sessionstats.history import Past, Way
 from cowrie_sessionstats.session import Commands, Partial, Session
 
 SCHEMA: Final = 1
@@ -126,6 +132,36 @@ class Summary:
     forward_targets: tuple[str, ...] = _key("`host:port` of those, each once", default=())
     ttylogs: tuple[str, ...] = _key("terminal recordings, as Cowrie names them", default=())
 
+    ending: Ending = _key(
+        "how it ended: `exit` (the client's own, or its last single command was done), "
+        "`client_closed`, `idle_timeout` and `login_timeout` (Cowrie's), `never_logged_in`, "
+        "`sensor_stopped`, `unknown`",
+        default="unknown",
+    )
+    automation: Verdict = _key(
+        "`automated`, `interactive` (somebody typed), or `undetermined`", default="undetermined"
+    )
+    automation_score: int = _key("0 (a person) to 100 (a program)", default=NEUTRAL)
+    automation_reasons: tuple[Reason, ...] = _key("what the score is made of", default=())
+    checks: tuple[str, ...] = _key(
+        "commands seen that tell a honeypot from a machine, by their ids", default=()
+    )
+    check_last: str | None = _key(
+        "the one of these that the last command was; left out if it was none"
+    )
+    labels: tuple[str, ...] = _key("what it was, as far as its commands show", default=())
+    techniques: tuple[str, ...] = _key("MITRE ATT&CK techniques that were seen", default=())
+
+    seen_before: int | None = _key(
+        "sessions before it with the same fingerprint, as far as the history knows; this and the "
+        "next three are left out without a history, without commands, and if the record is partial"
+    )
+    first_seen: str | None = _key("when the first of those began (ISO 8601, UTC)")
+    stopped_early: bool | None = _key(
+        "whether nearly all sessions that got so far in this script went on"
+    )
+    usual_next: str | None = _key("template with which most of those went on")
+
     partial: Partial | None = _key(
         "why the record is not whole: `evicted` (too many sessions were open), `joined_late` "
         "(the beginning was not seen), `open` (the end was not seen), `recovered` (Cowrie was "
@@ -145,23 +181,100 @@ class Summary:
 KEYS: Final[tuple[str, ...]] = tuple(
     field.name for field in attrs.fields(Summary) if "internal" not in field.metadata
 )
-_LISTS: Final = ("templates", "files", "urls", "forward_targets", "ttylogs", "truncated")
+_LISTS: Final = (
+    *("templates", "files", "urls", "forward_targets", "ttylogs", "automation_reasons"),
+    *("checks", "labels", "techniques", "truncated"),
+)
 
 
-def summary_of(session: Session) -> Summary:
+class Trail(NamedTuple):
+    """What the history needs of a session (``history.Way``), besides what is in its record."""
+
+    path: bytes
+    link: bytes
+    length: int
+    """Templates, repeats in a row counted once."""
+    start: float
+    end: float
+
+
+@attrs.frozen
+class Draft:
+    """A session's record without its findings, and what those are made from."""
+
+    before: tuple[Any, ...]
+    """Values of the keys before the findings, in the order of ``KEYS``."""
+    facts: Facts
+    ttylogs: tuple[str, ...]
+    """As in the record."""
+    trail: Trail | None
+    """None: the session is not the history's."""
+    after: tuple[Any, ...]
+    time: float | None
+    """When the session closed, as Cowrie's dispatcher wants to be told it."""
+
+    @property
+    def session(self) -> str:
+        """Return Cowrie's id of the session."""
+        name: str = self.before[_SESSION]
+        return name
+
+    def values(self, findings: Findings, past: Past | None = None) -> tuple[Any, ...]:
+        """Return what the record holds, in the order of ``KEYS``."""
+        return (*self.before, *findings, *past_values(past), *self.after)
+
+    def way(self) -> Way | None:
+        """Return the session's way through the script tree, if the history is to know of it."""
+        known = dict(zip(KEYS, self.before, strict=False)) | {"revision": self.after[-1]}
+        return None if self.trail is None else way_of(known, self.trail)
+
+    def summary(self, findings: Findings, past: Past | None = None) -> Summary:
+        """Return the record."""
+        known = dict(zip(KEYS, self.values(findings, past), strict=True))
+        return Summary(**known, time=self.time)
+
+
+def way_of(record: Mapping[str, Any], trail: Trail) -> Way:
+    """Return the way through the script tree of the session that ``record`` is of."""
+    return Way(
+        identity({key: value for key, value in record.items() if value is not None}),
+        trail.path,
+        trail.link,
+        trail.length,
+        record["templates"],
+        storable(record.get("sensor") or ""),
+        trail.start,
+        trail.end,
+        counts=record["revision"] == 0,
+    )
+
+
+def past_values(past: Past | None) -> tuple[Any, ...]:
+    """Return the values from ``seen_before`` to ``usual_next``."""
+    if past is None:
+        return (None, None, None, None)
+    first = past.first_seen
+    seen = None if first is None else timestamps.format_timestamp(first, None)
+    return (past.seen_before, seen, past.stopped_early, past.usual_next)
+
+
+def summary_of(session: Session, judge: Judge | None = None) -> Summary:
     """Return the record of ``session`` as it stands; the session is not changed."""
-    return Summary(**dict(zip(KEYS, values_of(session), strict=True)), time=session.close_tick)
+    draft = draft_of(session)
+    return draft.summary((judge or default_judge()).findings(draft.facts))
 
 
-def values_of(session: Session) -> tuple[Any, ...]:
-    """Return what the record of ``session`` holds, in the order of ``KEYS``."""
+def draft_of(session: Session) -> Draft:
+    """Return the record of ``session`` as it stands, but for the findings."""
     start, start_stamp = session.start()
     end, end_stamp = session.end()
     duration = session.duration
     if duration is None:
         duration = timestamps.between(start, end)
     lines = session.lines or _NO_COMMANDS
-    return (
+    logged_in = session.logged_in if session.connected or session.logged_in else None
+    of_commands = _of_commands(session, lines, duration)
+    before = (
         events.SUMMARY_EVENTID,
         SCHEMA,
         session.session,
@@ -177,7 +290,7 @@ def values_of(session: Session) -> tuple[Any, ...]:
         None if start is None else timestamps.format_timestamp(start, start_stamp),
         None if end is None else timestamps.format_timestamp(end, end_stamp),
         duration,
-        session.logged_in if session.connected or session.logged_in else None,
+        logged_in,
         session.login_attempts,
         session.username,
         session.password,
@@ -191,7 +304,7 @@ def values_of(session: Session) -> tuple[Any, ...]:
         session.commands_failed,
         session.inputs,
         session.command_events,
-        *_of_commands(session, lines, duration),
+        *of_commands,
         session.templates.vocabulary.extension,
         session.downloads,
         session.uploads,
@@ -200,10 +313,66 @@ def values_of(session: Session) -> tuple[Any, ...]:
         session.forwards,
         _texts(session.forward_targets),
         _texts(session.ttylogs),
+    )
+    after = (
         session.partial,
         _truncated(session),
         session.late_events,
         session.revision,
+    )
+    facts = _facts(session, lines, duration, logged_in, of_commands)
+    trail = None
+    if session.lines and session.partial is None and start is not None and end is not None:
+        script = lines.script
+        if script.count and not lines.unreadable:
+            trail = Trail(script.path, script.links[:_LINK], script.count, start, end)
+    return Draft(before, facts, before[-1], trail, after, session.close_tick)
+
+
+def _facts(
+    session: Session,
+    lines: Commands,
+    duration: float | None,
+    logged_in: bool | None,  # noqa: FBT001 - a figure among others
+    of_commands: tuple[Any, ...],
+) -> Facts:
+    between, close, channel = timestamps.between, session.close_tick, session.channel_tick
+    script = lines.script
+    active = lines.last_tick
+    for tick in (session.login_tick, session.input_tick):
+        if tick is not None and (active is None or tick > active):
+            active = tick
+    return Facts(
+        protocol=session.protocol,
+        close=close,
+        partial=session.partial,
+        stopped=session.stopped,
+        logged_in=logged_in,
+        login_attempts=session.login_attempts,
+        duration=duration,
+        client_version=session.client_version,
+        hassh=session.hassh,
+        terminal=session.terminal,
+        terminals=session.terminals,
+        channels=session.channels,
+        commands=session.commands,
+        characters=lines.characters,
+        fast=lines.fast,
+        first_command_after=of_commands[_FIRST_COMMAND_AFTER],
+        active=between(lines.first_tick, lines.last_tick),
+        gap_median=of_commands[_GAP_MEDIAN],
+        gap_cv=of_commands[_GAP_CV],
+        scripted=script.count,
+        last_template=script.template,
+        since_login=between(session.login_tick, close),
+        quiet=between(active, close),
+        quiet_before_channel=between(active, channel),
+        channel_before_close=between(channel, close),
+        marks=script.marks,
+        last_marks=script.last_marks,
+        downloads=session.downloads,
+        uploads=session.uploads,
+        forwards=session.forwards,
     )
 
 
@@ -235,6 +404,12 @@ def _of_commands(session: Session, lines: Commands, duration: float | None) -> t
     )
 
 
+_LINK: Final = 8  # bytes that tell the ends of long scripts apart
+_SESSION: Final = KEYS.index("session")
+_OF_COMMANDS: Final = KEYS.index("commands_distinct")
+_FIRST_COMMAND_AFTER: Final = KEYS.index("first_command_after") - _OF_COMMANDS
+_GAP_MEDIAN: Final = KEYS.index("gap_median") - _OF_COMMANDS
+_GAP_CV: Final = KEYS.index("gap_cv") - _OF_COMMANDS
 _NOTHING: Final = (*(None,) * 7, ())
 _NO_COMMANDS: Final = Commands(None)
 
@@ -394,9 +569,12 @@ def _type_schema(name: str, hint: Any) -> dict[str, Any]:
     if get_origin(hint) is Literal:
         return {"const": options[0]} if len(options) == 1 else {"enum": options}
     if get_origin(hint) is tuple:
+        entry = get_args(hint)[0]
         return {
             "type": "array",
-            "items": {"type": "string", "maxLength": TEXT_LIMIT},
+            "items": _type_schema(name, entry)
+            if get_origin(entry) is Literal
+            else {"type": "string", "maxLength": TEXT_LIMIT},
             "maxItems": LIST_LIMIT,
         }
     schema: dict[str, Any] = {"type": _JSON_TYPES[hint]}

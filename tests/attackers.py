@@ -193,7 +193,7 @@ async def ssh_download(ports: Ports) -> Visit:
     async with ssh(ports) as (connection, visit):
         # Cowrie 3.0.0 never ends a wget that was refused, so this client does not wait for it.
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(connection.run(f"wget {url}"), timeout=3)
+            await asyncio.wait_for(connection.run(f"wget {url}"), timeout=2)
     visit.did |= commands(f"wget {url}") | {"downloads": 0, "files": [], "urls": [url]}
     return visit
 

@@ -38,6 +38,7 @@ def forget(sessions: Sessions) -> None:
         templates._same,
         templates._values._kept,
         templates._values.is_random,
+        templates.marks.of_kept,
         _kept_links,
         _parsed,
     ]

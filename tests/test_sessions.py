@@ -91,6 +91,13 @@ def test_one_session_from_beginning_to_end() -> None:
         "forwards": 0,
         "forward_targets": [],
         "ttylogs": ["tty/1"],
+        "ending": "client_closed",
+        "automation": "automated",
+        "automation_score": 75,
+        "automation_reasons": ["library_client"],
+        "checks": [],
+        "labels": ["reconnaissance", "user-discovery", "file-upload"],
+        "techniques": ["T1033", "T1082", "T1105"],
         "late_events": 0,
         "revision": 0,
     }

@@ -26,6 +26,8 @@ last_command_template
 command_rate command_rate_active first_command_after quiet_before_close gap_median gap_cv
 commands_sha256 fingerprint templates vocabulary
 downloads uploads files urls forwards forward_targets ttylogs
+ending automation automation_score automation_reasons checks check_last labels techniques
+seen_before first_seen stopped_early usual_next
 partial truncated late_events revision
 """
 SCHEMA_FILE = ROOT / "cowrie_sessionstats/summary.schema.json"

@@ -44,6 +44,7 @@ from cowrie_sessionstats.commands._items import (
 )
 from cowrie_sessionstats.commands._lexer import lex
 from cowrie_sessionstats.commands._words import SCRIPTS, Words, fallback, is_port
+from cowrie_sessionstats.commands.marks import Marks
 from cowrie_sessionstats.commands.values import (
     Name,
     Note,
@@ -157,6 +158,8 @@ class Templates:
     vocabulary: Vocabulary
     note: Note | None = None
     """Told of each replacement, for people; then nothing is kept for the next time."""
+    marks: Marks = field(factory=Marks)
+    """Tells which patterns a template matches."""
     _values: Values = field(init=False)
     plan_kept: Callable[[str], Plan] = field(init=False)
     """As ``plan``, of lines up to CACHED_LINE characters, where nobody is told of anything."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from cowrie_sessionstats.outputs.sending import TIME
 from cowrie_sessionstats.recovery import COWRIE_LOG, OWN_LOG, Place, Recovery, end_of
 from cowrie_sessionstats.sessions import Sessions
 from cowrie_sessionstats.store import Store, StoreError
-from cowrie_sessionstats.summary import Summary, printable, record
+from cowrie_sessionstats.summary import Draft, Summary, printable, record
 from cowrie_sessionstats.worker import Worker
 
 COMMIT_SECONDS: Final = 1.0
@@ -62,14 +63,15 @@ class Logs:
 class Outbox:
     """Puts records into the store, and looks after it.
 
-    ``emit`` writes a record that was missing to all destinations. ``clock`` is the reactor.
+    ``emit`` takes what ``Recovery`` finds: it completes a record that was missing, and writes it to
+    all destinations. ``clock`` is the reactor.
     """
 
     store: Store
     worker: Worker
     sessions: Sessions
     logs: Logs
-    emit: Callable[[Summary], None]
+    emit: Callable[[Draft | Summary], None]
     clock: Any
     complaints: Complaints
     lost: int = field(default=0, init=False)
@@ -245,7 +247,7 @@ class Outbox:
             touched = dict.fromkeys(self.sessions.keys())
         keys = deque(touched)
         self.sessions.touched = {}
-        self._take_some(keys, [], lambda taken: self._keep(taken, cowrie, own, place))
+        self._take_some(keys, [], lambda taken: self._settle(taken, cowrie, own, place))
 
     def _take_some(
         self,
@@ -262,6 +264,17 @@ class Outbox:
             self.clock.callFromThread(self._take_some, keys, taken, then)  # the next turn
         else:
             then(taken)
+
+    def _settle(
+        self, taken: list[tuple[SessionKey, Summary]], cowrie: Place, own: Place, place: int
+    ) -> None:
+        """Wait until all that was closed by now has its record on the way to the store.
+
+        The worker may be completing some still, which it hands to the reactor first.
+        """
+        keep = partial(self.clock.callFromThread, self._keep, taken, cowrie, own, place)
+        if not self.worker.submit(keep):
+            self._kept()
 
     def _keep(
         self, taken: list[tuple[SessionKey, Summary]], cowrie: Place, own: Place, place: int
@@ -312,9 +325,10 @@ class Outbox:
             self.logs.own_end,
             self.sessions.templates,
             self.sessions.keep_passwords,
+            self.sessions.judge,
         )
 
-        def look() -> Iterator[Summary]:
+        def look() -> Iterator[Draft | Summary]:
             if not self.store.open():
                 raise OSError
             if self.store.state(OWN_LOG) is None:  # a new file: sessions are looked for from here
@@ -339,16 +353,18 @@ class Outbox:
         else:
             self.clock.callLater(COMMIT_SECONDS, self._recover)
 
-    def _write_some(self, recovery: Recovery, missing: Iterator[Summary], count: int = 0) -> None:
+    def _write_some(
+        self, recovery: Recovery, missing: Iterator[Draft | Summary], count: int = 0
+    ) -> None:
         """Write the records that are missing, then begin to keep open sessions.
 
         A few a turn, and the next when the worker thread is done with those: there can be more
         than it has room for.
         """
 
-        def write(some: Sequence[Summary]) -> None:
-            for summary in some:
-                self.emit(summary)
+        def write(some: Sequence[Draft | Summary]) -> None:
+            for found in some:
+                self.emit(found)
             if some:
                 self._write_some(recovery, missing, count + len(some))
             else:

@@ -19,6 +19,7 @@ from attrs import frozen
 from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.files import find
 from cowrie_sessionstats.replay.formats import write_file
+from cowrie_sessionstats.replay.past import HistoryError
 from cowrie_sessionstats.replay.problems import StateError, StrictError
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress
 from cowrie_sessionstats.replay.running import RunError, Running
@@ -38,7 +39,9 @@ class UsageError(Exception):
     """What was asked for cannot be meant; its text says what to do."""
 
 
-FAILURES: Final = (UsageError, StrictError, StateError, RunError, SpoolError, OSError)
+FAILURES: Final = (
+    *(UsageError, StrictError, StateError, RunError, SpoolError, HistoryError, OSError),
+)
 """What can go wrong that is no mistake of ours."""
 
 

@@ -12,10 +12,16 @@ from attrs import define, field
 
 from cowrie_sessionstats import events
 from cowrie_sessionstats.commands import Templates, default_vocabulary, read_vocabulary
+from cowrie_sessionstats.findings.automation import rules
+from cowrie_sessionstats.findings.ending import Timeouts
+from cowrie_sessionstats.findings.judging import Judge, default_judge, default_templates
+from cowrie_sessionstats.findings.rules import default_rules, read_rules
+from cowrie_sessionstats.recordings import keys_named
 from cowrie_sessionstats.replay.decoding import LogEvent
 from cowrie_sessionstats.replay.reading import Batch
+from cowrie_sessionstats.session import Session
 from cowrie_sessionstats.sessions import MAX_SESSIONS, Sessions
-from cowrie_sessionstats.summary import values_of
+from cowrie_sessionstats.summary import draft_of
 from cowrie_sessionstats.timestamps import parse_timestamp
 
 TABLES: Final = 16
@@ -40,13 +46,48 @@ class Settings:
     """What the user chose of how sessions are counted."""
 
     keep_passwords: bool = True
-    templates: Templates = field(factory=lambda: Templates(default_vocabulary()))
+    templates: Templates = field(factory=default_templates)
+    judge: Judge = field(factory=default_judge)
+    ttylogs: Path | None = None
+    """Where Cowrie's recordings of terminals are; None: they are not looked at."""
+    history: Path | None = None
+    """Where the script tree is kept; None: nothing is known of other sessions."""
 
     @classmethod
-    def of(cls, vocabulary: Path | None, keep_passwords: bool) -> Settings:  # noqa: FBT001
-        """Return the settings with the vocabulary of a file; VocabularyError if it has mistakes."""
+    def of(  # noqa: PLR0913, PLR0917 - one for each option
+        cls,
+        vocabulary: Path | None,
+        keep_passwords: bool,  # noqa: FBT001 - as the options have it
+        rules: Path | None = None,
+        timeouts: Timeouts | None = None,
+        ttylogs: Path | None = None,
+        history: Path | None = None,
+    ) -> Settings:
+        """Return the settings, with the vocabulary and the rules of files.
+
+        VocabularyError or RuleError if those have mistakes.
+        """
         known = default_vocabulary() if vocabulary is None else read_vocabulary(vocabulary)
-        return cls(keep_passwords, Templates(known))
+        judge = Judge(
+            default_rules() if rules is None else read_rules(rules), timeouts or Timeouts()
+        )
+        return cls(
+            keep_passwords, Templates(known, marks=judge.rules.marks), judge, ttylogs, history
+        )
+
+    def values(self, session: Session) -> Values:
+        """Return what the record of a session holds.
+
+        If there is a history, what that needs of the session stands behind it.
+        """
+        draft = draft_of(session)
+        keys = None
+        if self.ttylogs is not None and draft.ttylogs:
+            # A name out of a log is not to lead anywhere else.
+            paths = [self.ttylogs / Path(path).name for path in draft.ttylogs]
+            keys = keys_named(draft.facts, paths, rules().rhythm)
+        values = draft.values(self.judge.findings(draft.facts, keys))
+        return values if self.history is None else (*values, draft.trail)
 
 
 @define(eq=False)
@@ -54,7 +95,7 @@ class Counting:
     """Counts the sessions of one or several tables; each record is emitted once."""
 
     emit: Callable[[Values], None]
-    """Takes what ``summary.values_of`` returns."""
+    """Takes what ``Settings.values`` returns."""
     settings: Settings
     share: int = 0
     shares: int = 1
@@ -77,7 +118,8 @@ class Counting:
             keep_passwords=self.settings.keep_passwords,
             templates=self.settings.templates,
             max_recent=RECENT // TABLES,
-            make=values_of,
+            make=self.settings.values,
+            judge=self.settings.judge,
             final_only=True,
             give_up_after=GIVE_UP,
         )

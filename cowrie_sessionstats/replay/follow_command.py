@@ -26,8 +26,10 @@ from cowrie_sessionstats.replay.counting import Values
 from cowrie_sessionstats.replay.encoding import encode
 from cowrie_sessionstats.replay.following import CURRENT, Follower, Place
 from cowrie_sessionstats.replay.journal import Journal
+from cowrie_sessionstats.replay.past import Historian
 from cowrie_sessionstats.replay.progress import file_trouble, last_line
 from cowrie_sessionstats.replay.running import Totals
+from cowrie_sessionstats.summary import KEYS
 
 HAND_ON: Final = 0.25
 """Seconds after which records are handed on while there is more to read."""
@@ -39,6 +41,7 @@ def follow(request: Request, state: Path | None) -> int:
     """Write each record at its session's close, until a signal ends it; return the exit status."""
     stop = threading.Event()
     journal: Journal | None = None
+    historian: Historian | None = None
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
@@ -49,7 +52,9 @@ def follow(request: Request, state: Path | None) -> int:
     try:
         _check_files(request, state)
         journal = Journal(request.output, state)
-        following = _Following(request, journal)
+        if request.settings.history is not None:
+            historian = Historian(request.settings.history)
+        following = _Following(request, journal, historian)
         following.run(stop)
     except KeyboardInterrupt:
         give_up_stdout()
@@ -61,6 +66,8 @@ def follow(request: Request, state: Path | None) -> int:
         say(last_line(following.totals))
         return DONE
     finally:
+        if historian is not None:
+            historian.close()
         for number, before in signals.items():
             signal.signal(number, before)
 
@@ -96,6 +103,7 @@ class _Following:
 
     request: Request
     journal: Journal
+    historian: Historian | None = None
     totals: Totals = field(factory=Totals, init=False)
     _followers: dict[str, Follower] = field(factory=dict, init=False)
     _handed_on: float = field(default=0.0, init=False)
@@ -119,7 +127,10 @@ class _Following:
 
     def _emit(self, values: Values) -> None:
         self.totals.records += 1
-        self.journal.add(encode(values))
+        line = encode(values[: len(KEYS)])
+        if self.historian is not None and values[-1] is not None:
+            line = self.historian.complete(line, values[-1])
+        self.journal.add(line)
 
     def run(self, stop: threading.Event) -> None:
         """Follow until ``stop`` is set."""
@@ -141,6 +152,8 @@ class _Following:
 
     def _hand_on(self) -> None:
         """Write the records, the state, and what is wrong with files."""
+        if self.historian is not None:
+            self.historian.commit()
         places = [follower.place for follower in self._followers.values()]
         if places != self._places or self.journal.is_waiting:
             self.journal.commit({path: each.marked() for path, each in self._followers.items()})

@@ -22,7 +22,6 @@ from cowrie_sessionstats.replay.reading import LINE_LIMIT, Tally
 from cowrie_sessionstats.replay.rotation import Rotation, beginning_of, beginning_of_open, probe
 from cowrie_sessionstats.replay.streams import CHUNK, FileError, chunks
 from cowrie_sessionstats.sessions import Sessions
-from cowrie_sessionstats.summary import values_of
 
 CURRENT: Final = "cowrie.json"
 """What Cowrie calls the log that it is writing."""
@@ -78,7 +77,7 @@ class Follower:
 
     path: Path
     emit: Callable[[Values], None]
-    """Takes what ``values_of`` returns: at a session's close, and again with a late event."""
+    """Takes what ``Settings.values`` returns: at a session's close, and again with a late event."""
     settings: Settings
     problems: Problems
     mark: Mark | None = None
@@ -114,7 +113,8 @@ class Follower:
             self._emitted,
             keep_passwords=self.settings.keep_passwords,
             templates=self.settings.templates,
-            make=values_of,
+            make=self.settings.values,
+            judge=self.settings.judge,
         )
         mark = self.mark
         if mark is None:

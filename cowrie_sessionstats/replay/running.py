@@ -22,6 +22,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.replay.counting import TABLES, Settings
 from cowrie_sessionstats.replay.files import LogFile
+from cowrie_sessionstats.replay.past import Historian
 from cowrie_sessionstats.replay.planning import Group, grouped, head_of, joined, without_repeats
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.reading import Tally
@@ -77,8 +78,10 @@ class Running:
     def records(self, files: Sequence[LogFile]) -> Iterator[bytes]:
         """Yield the records of all sessions as lines of JSON, in the order of their close.
 
-        Raises RunError, and StrictError for the first problem if there must be none.
+        Raises RunError, HistoryError, and StrictError for the first problem if there must be none.
         """
+        if self.settings.history is not None:
+            Historian(self.settings.history).close()  # what is wrong with it is said at once
         heads, self.totals.repeats = without_repeats(map(head_of, files), self.totals.problems)
         self.totals.files = len(files)
         with ExitStack() as stack:
@@ -102,8 +105,11 @@ class Running:
                         self.totals.tally.bytes += outcome.tally.bytes
                         self.totals.tally.lines += outcome.tally.lines
                         self.totals.tally.events += outcome.tally.events
-            if runs:
+            if runs and self.settings.history is None:
                 yield from merged(spools, runs)
+            elif runs and self.settings.history is not None:
+                with closing(Historian(self.settings.history)) as historian:
+                    yield from historian.completed(merged(spools, runs))
 
     def _crew(self, spools: list[IO[bytes]], total: int) -> _Crew:
         if self.jobs == 1:

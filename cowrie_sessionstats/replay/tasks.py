@@ -13,6 +13,7 @@ from attrs import define, field
 from cowrie_sessionstats.replay.counting import Counting, Settings, Values
 from cowrie_sessionstats.replay.encoding import encode
 from cowrie_sessionstats.replay.ordering import in_order
+from cowrie_sessionstats.replay.past import pack
 from cowrie_sessionstats.replay.planning import Group
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.reading import Part, Reader, SeamError, Tally
@@ -63,7 +64,10 @@ class Keeper:
             self.outcome.left_open += 1
             return
         self.outcome.records += 1
-        self.spool.add(sort_key(*_sorted_by(values)), encode(values))
+        line = encode(values[: len(KEYS)])
+        if len(values) > len(KEYS):
+            line = pack(values[-1]) + line
+        self.spool.add(sort_key(*_sorted_by(values)), line)
 
 
 _DEPTH: Final = 1_000

@@ -1,0 +1,1 @@
+"""What the counters of a finished session suggest: pure functions, their rules in TOML."""
