@@ -21,6 +21,7 @@ Reason: TypeAlias = Literal[
     "edited_line",
     "enter_apart",
     "whole_lines",
+    "telnet_lines",
     "even_keys",
     "keys_at_once",
     "same_keys",
@@ -28,6 +29,7 @@ Reason: TypeAlias = Literal[
     "no_terminal",
     "even_gaps",
     "faster_than_typing",
+    "far_faster_than_typing",
     "commands_at_once",
     "first_command_at_once",
     "typing_speed",
@@ -104,7 +106,9 @@ def automation(facts: Facts, keys: Keys | None = None, seen_before: int = 0) -> 
     if facts.commands:
         found.update(_of_commands(facts))
     if keys is not None:
-        found.update(_of_keys(keys))
+        found.update(_of_keys(keys, facts.protocol))
+    if "whole_lines" in found:
+        found.discard("typing_speed")
     if is_seen_often(seen_before, facts.scripted):
         found.add("seen_often")
     return judged(found)
@@ -182,6 +186,9 @@ def _is_slow_login(facts: Facts) -> bool:
     )
 
 
+_FASTER: Final[tuple[Reason, ...]] = ("faster_than_typing", "far_faster_than_typing")
+
+
 def _of_commands(facts: Facts) -> list[Reason]:
     points = rules().points
     found: list[Reason] = []
@@ -194,11 +201,12 @@ def _of_commands(facts: Facts) -> list[Reason]:
     even, typing = points["even_gaps"], points["typing_speed"]
     if facts.gap_cv is not None and gaps >= even["least"] and facts.gap_cv <= even["most"]:
         found.append("even_gaps")
-    faster = points["faster_than_typing"]
-    if facts.commands >= faster["least"] and (
-        facts.active == 0.0 or (rate is not None and rate > faster["rate"])
-    ):
-        found.append("faster_than_typing")
+    for reason in _FASTER:
+        faster = points[reason]
+        if facts.commands >= faster["least"] and (
+            facts.active == 0.0 or (rate is not None and rate > faster["rate"])
+        ):
+            found.append(reason)
     at_once = points["commands_at_once"]
     if (
         facts.commands >= at_once["least"]
@@ -223,13 +231,13 @@ def _of_commands(facts: Facts) -> list[Reason]:
     return found
 
 
-def _of_keys(keys: Keys) -> list[Reason]:
+def _of_keys(keys: Keys, protocol: str | None) -> list[Reason]:
     points = rules().points
     found: list[Reason] = []
     if not keys.timed:
         return ["same_keys"] if keys.lines >= points["same_keys"]["least"] else []
     even, at_once = points["even_keys"], points["keys_at_once"]
-    if keys.gaps >= even["least"] and (keys.gap_cv or 0.0) <= even["most"]:
+    if keys.gaps >= even["least"] and (keys.evenness or 0.0) >= even["share"]:
         found.append("even_keys")
     elif keys.alone >= at_once["least"] and (keys.gap_median or 0.0) <= at_once["most"]:
         found.append("keys_at_once")
@@ -241,6 +249,7 @@ def _of_keys(keys: Keys) -> list[Reason]:
         found.append("edited_line")
     if keys.enters_apart >= points["enter_apart"]["least"]:
         found.append("enter_apart")
-    if keys.whole_lines >= points["whole_lines"]["least"] and not keys.typed:
-        found.append("whole_lines")
+    lines: Reason = "telnet_lines" if protocol == "telnet" else "whole_lines"
+    if keys.whole_lines >= points[lines]["least"] and not keys.typed:
+        found.append(lines)
     return found

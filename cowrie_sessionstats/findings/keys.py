@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
-from math import sqrt
 from typing import Final, NamedTuple
 
 from attrs import frozen
@@ -79,7 +77,7 @@ class Keys:
     """How a session's keys came; counts, and times in seconds."""
 
     typed: int = 0
-    """Keys that came alone, each at least ``Rhythm.least`` after what was before it."""
+    """Keys that came alone, with at least ``Rhythm.least`` to what was before and after them."""
     alone: int = 0
     """Keys that came alone, however soon."""
     edits: int = 0
@@ -93,10 +91,11 @@ class Keys:
     enters_apart: int = 0
     """Ends of lines that came alone, ``Rhythm.apart`` after such a piece."""
     gaps: int = 0
-    """Times between two different keys that came alone, one after the other."""
+    """Times between two different keys that came alone, one after the other, and from something
+    pasted to its end of a line."""
     gap_median: float | None = None
-    gap_cv: float | None = None
-    """Their standard deviation / mean."""
+    evenness: float | None = None
+    """Which part of those is within ``Rhythm.even`` of their median."""
     last: int | None = None
     """The last byte."""
     timed: bool = True
@@ -110,6 +109,8 @@ class Rhythm:
 
     least: float
     apart: float
+    even: float
+    """A part of the median."""
 
 
 def keys_of(recordings: list[Recording], rhythm: Rhythm, *, timed: bool = True) -> Keys:
@@ -122,12 +123,15 @@ def keys_of(recordings: list[Recording], rhythm: Rhythm, *, timed: bool = True) 
     gaps: list[float] = []
     last: int | None = None
     for recording in recordings:
-        before: Piece | None = None
-        for piece in recording.pieces:
+        pieces = recording.pieces
+        for number, piece in enumerate(pieces):
+            before = pieces[number - 1] if number else None
             _count(counts, gaps, before, piece, rhythm)
-            before = piece
+            if _is_key(piece.data):
+                _count_key(counts, (before, piece, *pieces[number + 1 : number + 2]), rhythm)
             last = piece.data[-1]
     exact = sorted(gaps)
+    median = exact[len(exact) // 2] if exact else None
     return Keys(
         typed=counts["typed"],
         alone=counts["alone"],
@@ -137,8 +141,8 @@ def keys_of(recordings: list[Recording], rhythm: Rhythm, *, timed: bool = True) 
         pasted=counts["pasted"],
         enters_apart=counts["apart"],
         gaps=len(gaps),
-        gap_median=exact[len(exact) // 2] if exact else None,
-        gap_cv=_variation(gaps),
+        gap_median=median,
+        evenness=None if median is None else _evenness(gaps, median, rhythm.even),
         last=last,
         timed=timed,
         is_exec=any(recording.is_exec for recording in recordings),
@@ -149,23 +153,35 @@ def _count(
     counts: dict[str, int], gaps: list[float], before: Piece | None, piece: Piece, rhythm: Rhythm
 ) -> None:
     data = piece.data
-    gap = None if before is None else piece.time - before.time
     counts["lines"] += len(_LINE_END.findall(data))
-    if _is_key(data):
-        counts["alone"] += 1
-        is_own = gap is None or gap >= rhythm.least
-        counts["typed"] += is_own
-        counts["edits"] += is_own and _EDITS.fullmatch(data) is not None
-        if before is not None and gap is not None and before.data != data:
-            # A key that is held down repeats itself, evenly and fast.
-            if _is_key(before.data) and 0 <= gap <= LONGEST_PAUSE and len(gaps) < GAPS_LIMIT:
-                gaps.append(gap)
-            if data in _ENTERS and not _is_key(before.data) and gap >= rhythm.apart:
-                counts["apart"] += _LINE_END.search(before.data) is None
-    elif _LINE_END.search(data) is None:
-        counts["pasted"] += 1
-    else:
-        counts["whole"] += sum(len(line) > 1 for line in _whole_lines(data))
+    if not _is_key(data):
+        if _LINE_END.search(data) is None:
+            counts["pasted"] += 1
+        else:
+            counts["whole"] += sum(len(line) > 1 for line in _LINE_END.split(data)[:-1])
+        return
+    counts["alone"] += 1
+    if before is None or before.data == data:  # a key that is held down repeats itself, evenly
+        return
+    gap = piece.time - before.time
+    is_after_paste = not _is_key(before.data) and _LINE_END.search(before.data) is None
+    ends_paste = is_after_paste and data in _ENTERS
+    is_timed = _is_key(before.data) or ends_paste
+    if is_timed and 0 <= gap <= LONGEST_PAUSE and len(gaps) < GAPS_LIMIT:
+        gaps.append(gap)
+    counts["apart"] += ends_paste and gap >= rhythm.apart
+
+
+def _count_key(counts: dict[str, int], around: tuple[Piece | None, ...], rhythm: Rhythm) -> None:
+    """Count a key as typed if it came as one: alone, and not in a burst."""
+    before, piece, *after = around
+    if piece is None:
+        return
+    gaps = [] if before is None else [piece.time - before.time]
+    gaps += [each.time - piece.time for each in after if each is not None]
+    if all(gap >= rhythm.least for gap in gaps):
+        counts["typed"] += 1
+        counts["edits"] += _EDITS.fullmatch(piece.data) is not None
 
 
 def _is_key(data: bytes) -> bool:
@@ -173,18 +189,8 @@ def _is_key(data: bytes) -> bool:
     return len(data) <= _LONGEST_KEY and _KEY.fullmatch(data) is not None
 
 
-def _whole_lines(data: bytes) -> Iterator[bytes]:
-    lines = _LINE_END.split(data)
-    return iter(lines[:-1])
-
-
-def _variation(gaps: list[float]) -> float | None:
-    if len(gaps) < 2:  # noqa: PLR2004 - one says nothing of a spread
-        return None
-    mean = sum(gaps) / len(gaps)
-    if mean <= 0:
-        return None
-    return sqrt(sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) / mean
+def _evenness(gaps: list[float], median: float, even: float) -> float:
+    return sum(abs(gap - median) <= even * median for gap in gaps) / len(gaps)
 
 
 _LONGEST_KEY: Final = 8
