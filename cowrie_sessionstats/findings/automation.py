@@ -243,7 +243,7 @@ def _of_keys(keys: Keys, protocol: str | None) -> list[Reason]:
         found.append("keys_at_once")
     elif keys.typed >= points["typed_keys"]["least"]:
         found.append("typed_keys")
-    elif keys.typed >= points["few_typed_keys"]["least"]:
+    elif keys.typed and keys.alone >= points["few_typed_keys"]["least"]:
         found.append("few_typed_keys")
     if found and found[0] in {"typed_keys", "few_typed_keys"} and keys.edits:
         found.append("edited_line")

@@ -26,6 +26,8 @@ LONGEST_PAUSE: Final = 2.0
 _HEADER: Final = struct.Struct(
     "<iLiiLL"
 )  # operation, tty, length, direction, seconds, microseconds
+HEADER_SIZE: Final = _HEADER.size
+"""Bytes of a header; a recording's first one, without any behind it, tells when it began."""
 _WRITE: Final = 3
 _FROM_CLIENT: Final = 1
 _COMMAND: Final = 3

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import duckdb
 from attrs import frozen
@@ -168,6 +168,12 @@ def sql(source: Source, query: str, form: Form) -> int:
         return DONE
 
     return _guarded(work)
+
+
+def last_commands(source: Source, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query of ours; SourceError and others as ``_guarded`` says them."""
+    with _sources(source) as sources:
+        return sources.connection.execute(query).fetchall()
 
 
 def show(source: Source, session: str, form: Form) -> int:

