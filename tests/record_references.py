@@ -25,6 +25,7 @@ from cowrie_sessionstats.compare.local import run_any
 from cowrie_sessionstats.findings.rules import default_rules
 
 FOLDER = Path(__file__).parents[1] / "cowrie_sessionstats/compare/references"
+HOST = "referencehost"
 BINARY = 512
 """Characters of an answer that is a program."""
 PACKAGES = ("procps", "pciutils", "dmidecode", "net-tools", "iproute2", "cron", "busybox", "wget")
@@ -56,10 +57,10 @@ rm -rf "$root/dev"; mkdir "$root/dev" "$root/dev/shm" "$root/dev/pts"
 mknod -m 666 "$root/dev/null" c 1 3
 mknod -m 666 "$root/dev/zero" c 1 5
 mknod -m 666 "$root/dev/urandom" c 1 9
-hostname server
-shell=/bin/sh
-[ -x "$root/bin/bash" ] && shell=/bin/bash
-exec chroot "$root" $shell -c 'cd /root; exec $0 -c "$1"' $shell "$line"
+hostname referencehost
+shell=sh
+[ -x "$root/bin/bash" ] && shell=bash
+exec chroot "$root" /bin/sh -c 'cd /root; exec $0 -c "$1"' $shell "$line"
 """
 
 
@@ -83,12 +84,12 @@ def answers(folder: Path, lines: list[str]) -> dict[str, Answer]:
 def record(name: str, machine: str, folder: Path, lines: list[str]) -> None:
     """Write the recording of a machine."""
     told = (
-        f"{machine}, recorded {datetime.now(timezone.utc).date()} in a container; kernel and "
+        f"recorded {datetime.now(timezone.utc).date()} in a container; kernel and "
         "hardware are those of the virtual machine that it ran on"
     )
     found = {line: _short(answer).to_json() for line, answer in answers(folder, lines).items()}
     FOLDER.mkdir(exist_ok=True)
-    content = json.dumps({"machine": told, "answers": found}, indent=1)
+    content = json.dumps({"machine": machine, "about": told, "answers": found}, indent=1)
     (FOLDER / f"{name}.json").write_text(content + "\n")
 
 
@@ -96,8 +97,9 @@ def _short(answer: Answer) -> Answer:
     """Return an answer without the kernel of this machine, and without most of what is no text."""
     kernel = os.uname()
     text = re.sub(r" \(\S+@\S+\) \(.*\) ", " ", answer.output)
-    for own, other in ((kernel.release, "<kernel>"), (kernel.version, "<build>")):
-        text = text.replace(own, other)
+    own = {kernel.release: "<kernel>", kernel.version: "<build>", HOST: "<host>"}
+    for known, other in own.items():
+        text = text.replace(known, other)
     answer = Answer(text, answer.status, answer.is_cut)
     if "\ufffd" in answer.output or "\0" in answer.output:
         return Answer(answer.output[:BINARY], None, is_cut=True)

@@ -32,6 +32,7 @@ from cowrie_sessionstats.findings.rules import Rules
 from cowrie_sessionstats.replay.command import DONE, INTERRUPTED, NOTHING, WRONG, say
 from cowrie_sessionstats.replay.formats import replacing
 from cowrie_sessionstats.replay.progress import file_trouble
+from cowrie_sessionstats.summary import printable
 
 LAST_COMMANDS: Final = """
 SELECT any_value(last_command) AS command, count(*) AS sessions
@@ -105,6 +106,12 @@ def _compare(request: Request, machine: Machine, endings: dict[str, int]) -> int
         for line in lines
     ]  # fmt: skip
     rows.sort(key=lambda row: (-row.sessions, VERDICTS.index(row.verdict)))
+    unknown = sum(row.verdict == "unknown" for row in rows)
+    if unknown:
+        say(
+            f"{unknown} commands have no answer of the reference: they do not only read, or are "
+            "not in the recording (--reference local or ssh://... can be asked)"
+        )
     if request.html is not None:
         with replacing(request.html) as out:
             page.write(rows, machine.place, name, out)
@@ -146,6 +153,7 @@ def _reference(name: str, lines: Sequence[str]) -> tuple[str, dict[str, Answer]]
 
 
 def _known(reference: Reference) -> tuple[str, dict[str, Answer]]:
+    say(f"reference: {reference.machine}, {printable(reference.about, 300)}")
     return reference.machine, dict(reference.answers)
 
 

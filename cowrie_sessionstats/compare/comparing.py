@@ -17,8 +17,8 @@ SHOWN: Final = 40
 """Lines of an answer that are compared and shown: a difference further down gives nobody away."""
 
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,:][0-9]+)*[KMGTi%]{0,3}|\b[0-9a-f]{8,}\b")
-_LEFT_OUT: Final = re.compile(r"<(?:kernel|build)>")
-"""What stands in a recording for the kernel of the machine on which it was made."""
+_LEFT_OUT: Final = re.compile(r"<(?:kernel|build|host)>")
+"""What stands in a recording for the kernel and the name of the machine on which it was made."""
 _NOT_FOUND: Final = re.compile(r"(?:command )?not found|No such file or directory|applet not found")
 
 
@@ -61,6 +61,16 @@ def lines_of(answer: Answer) -> list[str]:
     """Return the lines of an answer that are compared."""
     lines = answer.output.replace("\r\n", "\n").rstrip("\n").split("\n")
     return [line.rstrip() for line in lines[:SHOWN]]
+
+
+def shown_lines(answer: Answer) -> list[str]:
+    """Return the lines of an answer as they are shown: of a program, its beginning."""
+    if "\0" in answer.output:
+        return [f"{answer.output[:_HEAD]}..."]
+    return lines_of(answer)
+
+
+_HEAD: Final = 24  # characters that tell an ELF file's kind
 
 
 def _is_alike(ours: str, theirs: str) -> bool:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from cowrie_sessionstats.compare.allowlist import may_run
@@ -36,7 +37,8 @@ def run(line: str, prefix: Sequence[str] = ()) -> Answer:
 def run_any(line: str, prefix: Sequence[str] = ()) -> Answer:
     """Return what a shell answers; for machines that are thrown away afterwards."""
     with subprocess.Popen(  # noqa: S603 - that is what it is for
-        [*prefix, _SHELL, "-c", line],
+        [*prefix, Path(_SHELL).name, "-c", line],  # as sshd calls it, which shows in its answers
+        executable=None if prefix else _SHELL,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

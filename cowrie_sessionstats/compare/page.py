@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from cowrie_sessionstats import __version__
-from cowrie_sessionstats.compare.comparing import VERDICTS, Row, differing, lines_of
+from cowrie_sessionstats.compare.comparing import VERDICTS, Row, differing, shown_lines
 from cowrie_sessionstats.summary import printable
 
 LINE: Final = 2_000
@@ -42,8 +42,8 @@ def write(rows: Sequence[Row], honeypot: str, reference: str, out: IO[bytes]) ->
 
 
 def _row(row: Row) -> dict[str, Any]:
-    ours = [] if row.honeypot is None else lines_of(row.honeypot)
-    theirs = [] if row.reference is None else lines_of(row.reference)
+    ours = [] if row.honeypot is None else shown_lines(row.honeypot)
+    theirs = [] if row.reference is None else shown_lines(row.reference)
     ends = [
         "unknown" if answer is None or answer.status is None else str(answer.status)
         for answer in (row.honeypot, row.reference)

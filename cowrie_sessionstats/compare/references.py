@@ -24,6 +24,8 @@ class Reference:
     """What a machine answered, and which one that was."""
 
     machine: str
+    about: str
+    """When, and on what it was recorded."""
     answers: dict[str, Answer]
 
 
@@ -50,4 +52,4 @@ def recorded(path: Path) -> Reference:
 
 def _read(found: dict[str, Any]) -> Reference:
     answers = {str(line): Answer.from_json(each) for line, each in found["answers"].items()}
-    return Reference(str(found["machine"]), answers)
+    return Reference(str(found["machine"]), str(found.get("about", "recorded")), answers)

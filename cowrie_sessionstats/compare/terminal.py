@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import IO, Any, Final
 
 from cowrie_sessionstats.compare.answers import Answer
-from cowrie_sessionstats.compare.comparing import Row, Verdict, differing, lines_of
+from cowrie_sessionstats.compare.comparing import Row, Verdict, differing, shown_lines
 from cowrie_sessionstats.summary import printable
 
 WIDE: Final = 400
@@ -44,7 +44,9 @@ def write(rows: Sequence[Row], honeypot: str, reference: str, out: IO[str]) -> N
         table = Table(box=None, expand=True, padding=(0, 1))
         table.add_column(printable(honeypot, WIDE), ratio=1, overflow="fold")
         table.add_column(printable(reference, WIDE), ratio=1, overflow="fold")
-        for left, right, differs in differing(lines_of(row.honeypot), lines_of(row.reference)):
+        for left, right, differs in differing(
+            shown_lines(row.honeypot), shown_lines(row.reference)
+        ):
             style = STYLES[row.verdict] if differs else ""
             table.add_row(Text(_shown(left), style), Text(_shown(right), style))
         _add_ends(table, row.honeypot, row.reference)
