@@ -154,6 +154,11 @@ def describe(record: dict[str, Any]) -> str:
             return None
         return form.format(printable(value, _TEXT) if isinstance(value, str) else value)
 
+    def known_list(key: str, form: str) -> str | None:
+        texts = [printable(str(text), _TEXT) for text in record.get(key, ())]
+        return form.format(", ".join(texts)) if texts else None
+
+    stopped_early = record.get("stopped_early", False)
     rows: list[list[str | None]] = [
         [
             known("client_version"),
@@ -172,6 +177,17 @@ def describe(record: dict[str, Any]) -> str:
         [known("last_command", "last:  {}")],
         [known("fingerprint", "fingerprint: {}")],
         [f"url:   {printable(url, _TEXT)}" for url in record.get("urls", ())],
+        [
+            known("ending", "ended by {}"),
+            known("automation"),
+            known_list("automation_reasons", "because of {}"),
+        ],
+        [known_list("labels", "labels: {}")],
+        [known_list("checks", "checks: {}")],
+        [
+            known("seen_before", "same script seen {} times before"),
+            known("usual_next", "stopped early; most go on with {}") if stopped_early else None,
+        ],
         [known("partial", "partial: {}")],
     ]
     lines = [printable(str(record.get("message")), 2 * _TEXT)]

@@ -225,8 +225,10 @@ class Draft:
 
     def way(self) -> Way | None:
         """Return the session's way through the script tree, if the history is to know of it."""
-        known = dict(zip(KEYS, self.before, strict=False)) | {"revision": self.after[-1]}
-        return None if self.trail is None else way_of(known, self.trail)
+        if self.trail is None:
+            return None
+        known = {key: self.before[place] for key, place in _KNOWN.items()}
+        return way_of(known | {"revision": self.after[-1]}, self.trail)
 
     def summary(self, findings: Findings, past: Past | None = None) -> Summary:
         """Return the record."""
@@ -406,6 +408,10 @@ def _of_commands(session: Session, lines: Commands, duration: float | None) -> t
 
 _LINK: Final = 8  # bytes that tell the ends of long scripts apart
 _SESSION: Final = KEYS.index("session")
+_KNOWN: Final = {
+    key: KEYS.index(key) for key in ("session", "sensor", "uuid", "start", "templates")
+}
+"""Where in a draft is what ``way_of`` reads."""
 _OF_COMMANDS: Final = KEYS.index("commands_distinct")
 _FIRST_COMMAND_AFTER: Final = KEYS.index("first_command_after") - _OF_COMMANDS
 _GAP_MEDIAN: Final = KEYS.index("gap_median") - _OF_COMMANDS
