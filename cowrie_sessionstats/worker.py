@@ -82,6 +82,9 @@ class Worker:
             if task is None:
                 return
             task()
+            # The reactor may wait for the interpreter: by itself, Python would let it in only when
+            # this thread has had 5 ms.
+            time.sleep(0)
 
 
 def _nothing() -> None:
