@@ -18,16 +18,16 @@ from attrs import define, field, frozen
 
 from cowrie_sessionstats.commands.fingerprints import PLACE, PLACES
 
-NODES_MAX: Final = 150_000
-"""Places that are kept: with the longest texts they take 58 MB of the 64 MB that a sensor's card
-has to spare for them."""
+NODES_MAX: Final = 100_000
+"""Places that are kept: with the longest texts they take 53 MB, the log of SQLite included, of the
+64 MB that a sensor's card has to spare for them; measured."""
 
 TEXT_BYTES: Final = 200
 """Bytes of the example of a template."""
 
-EVICTED: Final = NODES_MAX // 10
-"""Places that go at once when there is no room: half a second of the worker thread, once in as many
-new ones."""
+EVICTED: Final = NODES_MAX // 20
+"""Places that go at once when there is no room: a fifth of a second of the worker thread, once in
+as many new ones."""
 
 CACHED: Final = 20_000
 """Places in memory, 10 MB: nearly all sessions go the same few ways."""

@@ -84,10 +84,13 @@ class Commands:
         micros = [(tick - base) * 1e6 + WHOLE for tick in ticks]
         between = map(sub, micros, [(last_tick - base) * 1e6 + WHOLE, *micros])
         gaps = [gap / 1e6 for gap in between]
-        for line, gap in zip(lines, gaps, strict=True):
-            if len(line) > gap * FAST_RATE and len(line) >= FAST_LENGTH and gap >= 0.0:
-                self.fast += 1
-        self.gaps.extend(gaps if min(gaps, default=0.0) >= 0.0 else [g for g in gaps if g >= 0.0])
+        if min(gaps, default=0.0) < 0.0:  # a clock that was set back tells nothing
+            lines = [line for line, gap in zip(lines, gaps, strict=True) if gap >= 0.0]
+            gaps = [gap for gap in gaps if gap >= 0.0]
+        self.fast += sum(
+            [FAST_LENGTH <= len(ln) > gap * FAST_RATE for ln, gap in zip(lines, gaps, strict=True)]
+        )
+        self.gaps.extend(gaps)
 
     def _time(self, tick: float, length: int) -> None:
         """Take the time of one command line of so many characters."""

@@ -240,7 +240,9 @@ def test_a_large_history_pushes_no_record_out(tmp_path: Path) -> None:
     assert store.open()
     for number in range(600):
         letters = str(number).translate(str.maketrans("0123456789", "abcdefghij"))
-        lines = [f"echo {letters}{'xyzuvw'[step % 6] * (step + 60)}" for step in range(20)]
+        lines = [
+            f"echo {letters} {'to be or not ' * 12}{'abcdefghij'[n % 10]}{n}" for n in range(20)
+        ]
         store.past(way(lines, number))
     assert store.commit()
     assert store._file is not None

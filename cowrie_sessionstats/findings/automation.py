@@ -148,8 +148,13 @@ _KEPT: Final = 1024  # versions and sets of reasons: all that a sensor meets in 
 
 def of_client(version: str | None, hassh: str | None) -> tuple[Reason, ...]:
     """Return what the SSH client's version and HASSH suggest."""
+    return _of_client(version and version[:_VERSION], hassh and hassh[:_VERSION])
+
+
+@lru_cache(_KEPT)
+def _of_client(version: str | None, hassh: str | None) -> tuple[Reason, ...]:
     known = rules()
-    is_library, is_typing = (False, False) if version is None else _is_library(version[:_VERSION])
+    is_library, is_typing = (False, False) if version is None else _is_library(version)
     if is_library:
         return ("library_client",)
     if hassh in known.hasshes:
@@ -157,7 +162,6 @@ def of_client(version: str | None, hassh: str | None) -> tuple[Reason, ...]:
     return ("typing_client",) if is_typing else ()
 
 
-@lru_cache(_KEPT)
 def _is_library(version: str) -> tuple[bool, bool]:
     """Return whether a client calls itself a library, and whether a program for people."""
     known = rules()

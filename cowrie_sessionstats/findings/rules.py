@@ -111,7 +111,9 @@ class Rules:
 
     def seen(self, marks: int, last_marks: int, counts: Counts) -> Seen:
         """Return what the rules say of a session whose templates have ``marks``."""
-        found: Seen = self._seen(marks, last_marks, _clipped(counts))
+        if max(counts) > _MOST:
+            counts = _clipped(counts)
+        found: Seen = self._seen(marks, last_marks, counts)
         return found
 
     def _find(self, marks: int, last_marks: int, counts: Counts) -> Seen:
@@ -132,8 +134,6 @@ _MOST: Final = 100
 
 def _clipped(counts: Counts) -> Counts:
     """Return the counts as far as rules ask for them, so that answers can be remembered."""
-    if max(counts) <= _MOST:
-        return counts
     known = {name: min(getattr(counts, name), _MOST) for name in _COUNTED}
     return Counts(logged_in=counts.logged_in, **known)
 
