@@ -65,6 +65,44 @@ def endings(ask: Ask, chosen: Expression) -> Table:
     )
 
 
+def automation(ask: Ask, chosen: Expression) -> Table:
+    """Return who was there, and how it ended."""
+    return Table(
+        "automation",
+        "Programs and people",
+        "What the records conclude (`automation`, `ending`); older ones do not say.",
+        (
+            Column("automation", "automation", "text"),
+            Column("ending", "ending", "text"),
+            SESSIONS,
+            PERCENT,
+            Column("commands", "median commands", "rate"),
+            Column("duration", "median duration", "seconds"),
+            EXAMPLE,
+        ),
+        rounded(ask.all(figures.automation(chosen))),
+    )
+
+
+def checks(ask: Ask, chosen: Expression) -> Table:
+    """Return the honeypot checks that were seen."""
+    rows, more = ask.first(figures.checks(chosen))
+    return Table(
+        "checks",
+        "Honeypot checks",
+        "Sessions in which a check was seen, and those that it was the last command of.",
+        (
+            Column("check", "check", "text"),
+            SESSIONS,
+            Column("last", "last"),
+            Column("scripts", "scripts"),
+            EXAMPLE,
+        ),
+        rows,
+        more,
+    )
+
+
 def over_time(ask: Ask, chosen: Expression, digits: int, span: str) -> Table:
     """Return sessions and scripts over time."""
     return Table(

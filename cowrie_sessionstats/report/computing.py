@@ -54,6 +54,8 @@ def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
             lambda: beyond.worth(ask, chosen, everything, scripts, rules),
             lambda: study.figure7(ask, chosen),
             lambda: beyond.endings(ask, chosen),
+            lambda: beyond.automation(ask, chosen),
+            lambda: beyond.checks(ask, chosen),
             lambda: beyond.over_time(ask, chosen, digits, span),
             lambda: beyond.clients(ask, chosen),
             lambda: beyond.leaving(ask, scripts, last),
@@ -88,7 +90,8 @@ def report(engine: Engine, rules: Rules, choice: Choice) -> Report:
 
 _ORDER: Final = (
     "figure2", "figure4", "figure5", "figure6", "figure7", "chunks", "figure8", "leaving",
-    "endings", "over_time", "sensors", "scripts", "new_scripts", "clients", "worth_a_look",
+    "endings", "automation", "checks", "over_time", "sensors", "scripts", "new_scripts", "clients",
+    "worth_a_look",
 )  # fmt: skip
 """In which the tables are read."""
 _TREE: Final = 10_000

@@ -302,6 +302,40 @@ def endings(sessions: Table) -> Table:
     return _shares(rows, _.ending).order_by(ibis.desc("sessions"), "ending")
 
 
+def automation(sessions: Table) -> Table:
+    """Return who was at the other end, as far as the records say."""
+    rows = sessions.group_by(
+        automation=ibis.coalesce(_.automation, "not said"),
+        ending=ibis.coalesce(_.ending, "not said"),
+    ).aggregate(
+        sessions=_.count(),
+        commands=_.commands.median(),
+        duration=_.duration.median(),
+        example=_.session.min(),
+    )
+    return _shares(rows, _.automation.concat(_.ending)).order_by(
+        ibis.desc("sessions"), "automation", "ending"
+    )
+
+
+def checks(sessions: Table) -> Table:
+    """Return which honeypot checks were seen, and after which sessions left."""
+    seen = sessions.select("session", "fingerprint", "check_last", check=_.checks.unnest()).filter(
+        _.check.notnull()
+    )
+    return (
+        seen.group_by("check")
+        .aggregate(
+            sessions=_.count(),
+            last=(_.check_last == _.check).sum(),
+            scripts=_.fingerprint.nunique(),
+            example=_.session.min(),
+        )
+        .mutate(last=ibis.coalesce(_.last, 0))
+        .order_by(ibis.desc("last"), ibis.desc("sessions"), "check")
+    )
+
+
 def among(column: Any, texts: Collection[str]) -> Any:
     """Return whether a column is one of ``texts``, whatever attackers wrote into them.
 
@@ -426,8 +460,11 @@ def worth_a_look(sessions: Table, everything: Table, of: Table, rules: Rules) ->
         why_long_pauses=_holds(
             (_.gap_median >= rules.long_pauses.least) | (deviation >= rules.long_pauses.least)
         ),
-        why_as_if_typed=_holds(
-            (_.terminal.notnull() | (_.protocol == "telnet"))
+        # Records of before there were findings do not say.
+        why_as_if_typed=_holds(_.automation == "interactive")
+        | _holds(
+            _.automation.isnull()
+            & (_.terminal.notnull() | (_.protocol == "telnet"))
             & (_.commands >= rules.as_if_typed.commands)
             & (_.gap_median >= rules.as_if_typed.gap_least)
             & (_.gap_median <= rules.as_if_typed.gap_most)
