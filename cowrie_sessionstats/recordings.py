@@ -13,7 +13,7 @@ import os
 import resource
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -42,6 +42,10 @@ FOLDER_MAX: Final = 20_000
 """Files of a folder that are looked through for a Telnet session's recording, of which the name
 cannot be guessed: 10 ms of the worker thread."""
 
+SCAN_SHARE: Final = 0.05
+"""Of its time, the thread spends at most so much with looking through the folder: in a flood of
+Telnet sessions, some go without their recording."""
+
 _BEGINS_WITHIN: Final = 0.25
 """Seconds from the beginning of a Telnet session's recording to the event that tells of its shell;
 of those that begin so near to one another, the nearest is taken. It is a millisecond, as a rule."""
@@ -65,9 +69,12 @@ class Running:
 
     folder: Path
     limit: int = field(factory=lambda: min(OPEN_MAX, _files_allowed() // 4))
+    steady: Callable[[], float] = time.monotonic
     _open: OrderedDict[str, list[int]] = field(factory=OrderedDict, init=False)
     """File descriptors by session, in the order of their beginning."""
     _lock: Lock = field(factory=Lock, init=False)
+    _scan_after: float = field(default=0.0, init=False)
+    """When the folder may be looked through again, by ``steady``."""
 
     def begin(self, session: str, when: float, *, is_telnet: bool) -> None:
         """Open the recording of a shell that began at ``when`` (seconds since 1970)."""
@@ -119,6 +126,15 @@ class Running:
 
     def _of_telnet(self, when: float) -> int | None:
         """Open the recording that began just before ``when``: no session is in the file's name."""
+        begun = self.steady()
+        if begun < self._scan_after:
+            return None
+        opened = self._nearest(when)
+        ended = self.steady()
+        self._scan_after = ended + (ended - begun) / SCAN_SHARE
+        return opened
+
+    def _nearest(self, when: float) -> int | None:
         inodes = {os.fstat(each).st_ino for opened in self._open.values() for each in opened}
         found: list[tuple[float, int]] = []
         for path in self._listed((_stamp(when), _stamp(when - 1))):

@@ -18,7 +18,7 @@ from samples import START, closed, command, connect, event, login, only
 from cowrie_sessionstats.findings.automation import REASONS, automation, judged, rules
 from cowrie_sessionstats.findings.ending import Timeouts, ending
 from cowrie_sessionstats.findings.facts import Facts
-from cowrie_sessionstats.findings.keys import Keys, keys_of, read_recording
+from cowrie_sessionstats.findings.keys import PIECES_LIMIT, Keys, keys_of, read_recording
 from cowrie_sessionstats.recordings import CHANNELS, Running, keys_live, keys_named
 
 ROOT = Path(__file__).parents[1]
@@ -257,13 +257,32 @@ def test_a_telnet_recording_is_found_among_others(tmp_path: Path) -> None:
     (tmp_path / running_name("None", 1)).write_bytes(recording((1.0, b"id\r"), begin=START - 0.4))
     (tmp_path / running_name("None", 2)).write_bytes(recording((1.0, b"ls\r"), begin=START))
     (tmp_path / running_name("None", 3)).write_bytes(recording((1.0, b"w\r"), begin=START + 0.1))
-    running = Running(tmp_path)
+    running = Running(tmp_path, steady=lambda: 0.0)
     running.begin("ba9876543210", START + 0.001, is_telnet=True)
     running.begin("ba9876543211", START + 0.101, is_telnet=True)
     running.begin("ba9876543212", START + 0.102, is_telnet=True)
     taken = [running.take(f"ba987654321{number}") for number in range(3)]
     arrived = [[p.data for p in read_recording(c).pieces] for each in taken for c in each]
     assert arrived == [[b"ls\r"], [b"w\r"]]
+
+
+def test_a_flood_of_telnet_sessions_does_not_keep_the_thread_busy(tmp_path: Path) -> None:
+    """Looking through the folder takes a twentieth of its time: some go without a recording."""
+    times = iter([0.0, 0.1, 1.0, 2.1, 2.1])
+    running = Running(tmp_path, steady=lambda: next(times))
+    (tmp_path / running_name("None", 1)).write_bytes(recording((1.0, b"id\r")))
+    running.begin("ba9876543210", START, is_telnet=True)  # took 0.1 s
+    (tmp_path / running_name("None", 2)).write_bytes(recording((1.0, b"ls\r")))
+    running.begin("ba9876543211", START, is_telnet=True)  # at 1.0, too early
+    running.begin("ba9876543212", START, is_telnet=True)  # at 2.1
+    assert [len(running.take(f"ba987654321{number}")) for number in range(3)] == [1, 0, 1]
+
+
+def test_a_recording_of_many_pieces_is_read_in_part() -> None:
+    """Its beginning tells as much as all of it; what came last then is not known."""
+    read = read_recording(recording(*((0.001 * n, b"x") for n in range(9_000)), (20.0, b"\x04")))
+    assert (len(read.pieces), read.is_cut) == (PIECES_LIMIT, True)
+    assert keys_of([read], RHYTHM).last is None
 
 
 def test_recordings_are_open_within_bounds(tmp_path: Path) -> None:

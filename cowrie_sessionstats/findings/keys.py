@@ -16,6 +16,10 @@ from attrs import frozen
 RECORDING_LIMIT: Final = 1 << 20
 """Bytes of a recording that are read: hours of typing. A bot that sends more has shown itself."""
 
+PIECES_LIMIT: Final = 5_000
+"""Pieces of a recording that are looked at, 10 ms of the worker thread: who sends more of them,
+key by key, was an hour at it, or is no person."""
+
 GAPS_LIMIT: Final = 1_000
 """Times between keys that are looked at: the first ones tell as much as all."""
 
@@ -49,6 +53,8 @@ class Recording:
     """Time of its first entry, in seconds since 1970; None if there is none."""
     pieces: tuple[Piece, ...]
     is_exec: bool
+    is_cut: bool = False
+    """Whether there are more pieces."""
 
 
 def read_recording(content: bytes) -> Recording:
@@ -67,6 +73,8 @@ def read_recording(content: bytes) -> Recording:
             begin = time
         if operation == _WRITE and length:
             if direction == _FROM_CLIENT:
+                if len(pieces) == PIECES_LIMIT:
+                    return Recording(begin, tuple(pieces), is_exec, is_cut=True)
                 pieces.append(Piece(time, content[at : at + length]))
             elif direction == _COMMAND:
                 is_exec = True
@@ -132,6 +140,8 @@ def keys_of(recordings: list[Recording], rhythm: Rhythm, *, timed: bool = True) 
             if _is_key(piece.data):
                 _count_key(counts, (before, piece, *pieces[number + 1 : number + 2]), rhythm)
             last = piece.data[-1]
+        if recording.is_cut:
+            last = None
     exact = sorted(gaps)
     median = exact[len(exact) // 2] if exact else None
     return Keys(
