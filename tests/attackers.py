@@ -259,6 +259,17 @@ async def ssh_no_login(ports: Ports) -> Visit:
     return await _touch(ports.ssh, b"SSH-2.0-scanner\r\n", {"protocol": "ssh"})
 
 
+async def telnet_silent(ports: Ports) -> Visit:
+    """A client that says nothing, until the honeypot closes the connection."""
+    reader, writer = await asyncio.open_connection(HOST, ports.telnet)
+    visit = Visit(writer.get_extra_info("sockname")[1])
+    with contextlib.suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(-1), timeout=20)
+    writer.close()
+    visit.did = {"protocol": "telnet", "logged_in": False, "login_attempts": 0, "commands": 0}
+    return visit
+
+
 async def telnet_no_login(ports: Ports) -> Visit:
     """A scanner on the Telnet port."""
     return await _touch(ports.telnet, b"", {"protocol": "telnet"})
@@ -359,6 +370,6 @@ SCENARIOS: dict[str, Scenario] = {
     for scenario in (
         ssh_exec, ssh_channels, ssh_shell, ssh_passwd, ssh_wrong_passwords, ssh_only_wrong,
         ssh_public_key, ssh_download, ssh_redirect, ssh_upload, ssh_forward, ssh_drop, ssh_idle,
-        ssh_no_login, telnet_no_login, telnet_shell, telnet_wrong_password,
+        ssh_no_login, telnet_no_login, telnet_silent, telnet_shell, telnet_wrong_password,
     )
 }  # fmt: skip

@@ -30,6 +30,7 @@ ALLOW_LOOPBACK = {"PYTHONPATH": str(Path(__file__).with_name("allow_loopback"))}
 EVENTS = Path("var/log/cowrie/cowrie.json")
 TTYLOGS = Path("var/lib/cowrie/tty")
 IDLE_SECONDS = 3
+LOGIN_SECONDS = 6
 PLUGIN = "[output_sessionstats]\nenabled = true\nlogfile = ${honeypot:log_path}/sessionstats.json"
 
 
@@ -38,6 +39,7 @@ ENDINGS = {
     "ssh_no_login": "never_logged_in",
     "telnet_no_login": "never_logged_in",
     "telnet_wrong_password": "never_logged_in",
+    "telnet_silent": "login_timeout",
     "ssh_upload": "client_closed",
     "ssh_forward": "client_closed",
     "ssh_download": "client_closed",  # 3.0.0 never ends a wget that was refused
@@ -63,6 +65,7 @@ class Honeypot:
         (folder / "etc/userdb.txt").write_text(f"root:x:{PASSWORD}\n")
         (folder / "cowrie.cfg").write_text(
             f"[honeypot]\nidle_timeout = {IDLE_SECONDS}\n"
+            f"authentication_timeout = {LOGIN_SECONDS}\n"
             "[ssh]\nauth_publickey_allow_any = true\n"
             f"listen_endpoints = tcp:{self.ports.ssh}:interface=127.0.0.1\n"
             "[telnet]\nenabled = true\n"
@@ -113,13 +116,15 @@ def assert_replayed(honeypot: Honeypot, *live: dict[str, Any], passwords: str = 
     said = summarize(
         honeypot.folder / EVENTS,
         *("--open", "--passwords", passwords, "--ttylogs", honeypot.folder / TTYLOGS),
-        *("--idle-timeout", IDLE_SECONDS),
+        *("--idle-timeout", IDLE_SECONDS, "--authentication-timeout", LOGIN_SECONDS),
     )
     replayed = {record["session"]: record for record in said.records}
     for record in live:
         others = [e for e in honeypot.lines(EVENTS) if e.get("session") != record["session"]]
         known = {e.get("ttylog") for e in others}
-        left_out = PAST + (() if known.isdisjoint(record["ttylogs"]) else AUTOMATION)
+        # Cowrie 3.0.0 does not always tell of a recording, which the plugin had open all the same.
+        has_own = record["ttylogs"] and known.isdisjoint(record["ttylogs"])
+        left_out = PAST if has_own else PAST + AUTOMATION
         wanted = {key: value for key, value in record.items() if key not in left_out}
         again = replayed[record["session"]]
         assert {key: value for key, value in again.items() if key not in left_out} == wanted
@@ -147,7 +152,7 @@ def test_every_visit_leaves_one_true_record(honeypot: Honeypot, name: str) -> No
     """Each session has one record, as the client and as ``cowrie.json`` tell it."""
     before = time.time()
     visit = go(SCENARIOS[name], honeypot)
-    record = honeypot.wait_for(visit, IDLE_SECONDS + 10)
+    record = honeypot.wait_for(visit, LOGIN_SECONDS + 10)
     time.sleep(0.3)  # a second record would come within this
     (record,) = [r for r in honeypot.lines(SUMMARIES) if r.get("src_port") == visit.port]
 

@@ -123,6 +123,15 @@ def test_labels_that_follow_from_counters(counts: Counts, label: str) -> None:
     assert not seen([], Counts()).labels
 
 
+def test_the_readme_names_every_check_and_label() -> None:
+    """With what it tests, or its techniques."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    for check in RULES.checks:
+        assert f"| `{check.id}` | {check.tests} |" in readme
+    for label in RULES.labels:
+        assert f"| `{label.id}` | {', '.join(label.techniques)} |" in readme
+
+
 def test_marks_reach_behind_the_templates_that_a_record_holds() -> None:
     """A rule is seen in the hundredth command, too."""
     found = seen([*(f"echo {number}a" for number in range(100)), "kill %1", "cd /"])
