@@ -8,17 +8,12 @@ its arguments have to be known to do nothing but read (``allowed.toml``).
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from cowrie_sessionstats._toml import packaged
 
 LINE_MAX: Final = 500
 """Characters of a line: the study's longest that only reads has 90."""
@@ -49,8 +44,7 @@ class _Allowed:
 
 @cache
 def _allowed() -> _Allowed:
-    text = files("cowrie_sessionstats.compare").joinpath("allowed.toml").read_text("utf-8")
-    known: dict[str, Any] = tomllib.loads(text)
+    known = packaged("cowrie_sessionstats.compare", "allowed.toml")
     parts = {f"{{{name}}}": known[name] for name in ("files", "listed", "words")}
     arguments = {}
     for name, pattern in known["arguments"].items():

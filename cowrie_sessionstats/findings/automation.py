@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from attrs import frozen
 
-from cowrie_sessionstats.findings._tables import table
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.findings.facts import Facts
 from cowrie_sessionstats.findings.keys import Keys, Rhythm
 
@@ -77,7 +77,7 @@ class Rules:
 @cache
 def rules() -> Rules:
     """Return the rules of the package."""
-    known = table("automation.toml")
+    known = packaged("cowrie_sessionstats.findings", "automation.toml")
     client: dict[str, Any] = known["client"]
     if known["points"].keys() != set(REASONS):
         raise ValueError("automation.toml: the reasons are not those of the record")

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-from cowrie_sessionstats.findings._tables import table
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.findings.facts import Facts
 
 Ending: TypeAlias = Literal[
@@ -55,7 +55,7 @@ class Rules:
 @cache
 def rules() -> Rules:
     """Return the rules of the package."""
-    known = table("ending.toml")
+    known = packaged("cowrie_sessionstats.findings", "ending.toml")
     return Rules(**known | {"leaves": re.compile(known["leaves"])})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -12,12 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from attrs import field, frozen
 
+from cowrie_sessionstats._toml import TOMLDecodeError, loads
 from cowrie_sessionstats.commands.marks import Marks, Pattern, compiled
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FILE_LIMIT: Final = 1 << 20
 """Bytes of an operator's rules that are read: ours have 40,000."""
@@ -231,8 +226,8 @@ def _packaged() -> tuple[_Raw, ...]:
 
 def _read(file: _File) -> list[_Raw]:
     try:
-        tables = tomllib.loads(file.text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        tables = loads(file.text)
+    except (TOMLDecodeError, RecursionError) as error:
         at = re.search(r"at line (\d+)", str(error))
         line = at[1] if at else str(max(1, len(file.text.splitlines())))
         raise RuleError(f"{file.where}, line {line}: this is no TOML: {error}") from None

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from importlib import resources
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.outputs.sending import REASON_LIMIT, Failed, Refused
 from cowrie_sessionstats.summary import printable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 LONGEST_RETRY_AFTER: Final = 3600.0
 """Seconds for which a receiver can ask to be left alone: a wrong clock there must not keep records
@@ -53,10 +47,10 @@ answer are read. The Deferred fails with UnansweredError."""
 
 
 def _statuses() -> dict[str, dict[int, str]]:
-    text = (resources.files("cowrie_sessionstats.outputs") / "http_statuses.toml").read_text()
+    tables = packaged("cowrie_sessionstats.outputs", "http_statuses.toml")
     return {
         kind: {int(status): words for status, words in table.items()}
-        for kind, table in tomllib.loads(text).items()
+        for kind, table in tables.items()
     }
 
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.resources import files
-
 from attrs import frozen
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from cowrie_sessionstats._toml import packaged
 
 
 @frozen
@@ -54,8 +48,7 @@ class Rules:
 
 def rules() -> Rules:
     """Return the rules of the package."""
-    text = files("cowrie_sessionstats.report").joinpath("interest.toml").read_text("utf-8")
-    known = tomllib.loads(text)
+    known = packaged("cowrie_sessionstats.report", "interest.toml")
     return Rules(
         rare_script=Rare(**known["rare_script"]),
         unusual_count=Rare(**known["unusual_count"]),

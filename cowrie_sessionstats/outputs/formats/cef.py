@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import sys
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Final
 
 from attrs import frozen
 
 from cowrie_sessionstats import __version__, timestamps
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.outputs.formats.keyvalue import as_key, as_text
 from cowrie_sessionstats.outputs.sending import Record
 from cowrie_sessionstats.summary import printable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _HEADER: Final = str.maketrans({"\\": r"\\", "|": r"\|", "\n": " ", "\r": " "})
 _EXTENSION: Final = str.maketrans({"\\": r"\\", "=": r"\=", "\n": r"\n", "\r": r"\r"})
@@ -40,8 +34,7 @@ class Dictionary:
 @lru_cache(1)
 def dictionary() -> Dictionary:
     """Return the dictionary of the package."""
-    text = files("cowrie_sessionstats.outputs.formats").joinpath("cef.toml").read_text("utf-8")
-    return Dictionary(**tomllib.loads(text))
+    return Dictionary(**packaged("cowrie_sessionstats.outputs.formats", "cef.toml"))
 
 
 def to_cef(record: Record) -> str:

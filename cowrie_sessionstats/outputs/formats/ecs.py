@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.outputs.formats._addresses import address
-from cowrie_sessionstats.outputs.formats._tables import table
 from cowrie_sessionstats.outputs.formats._times import Times, stamp, times_of
 from cowrie_sessionstats.outputs.identity import record_id
 from cowrie_sessionstats.outputs.sending import TIME, Record
 
-_TABLE: Final = table("ecs")
+_TABLE: Final = packaged("cowrie_sessionstats.outputs.formats", "ecs.toml")
 TYPES: Final[dict[str, str]] = _TABLE["types"]
 """The ECS fields that a document can have, and their types."""
 

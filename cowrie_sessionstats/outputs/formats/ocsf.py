@@ -6,14 +6,14 @@ import re
 from typing import Any, Final
 
 from cowrie_sessionstats import __version__
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.outputs.formats._addresses import address
 from cowrie_sessionstats.outputs.formats._json import encode
-from cowrie_sessionstats.outputs.formats._tables import table
 from cowrie_sessionstats.outputs.formats._times import times_of
 from cowrie_sessionstats.outputs.identity import record_id
 from cowrie_sessionstats.outputs.sending import TIME, Record
 
-_TABLE: Final = table("ocsf")
+_TABLE: Final = packaged("cowrie_sessionstats.outputs.formats", "ocsf.toml")
 VERSION: Final[str] = _TABLE["version"]
 """Of the schema."""
 

@@ -9,8 +9,8 @@ from attrs import define
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 
+from cowrie_sessionstats._toml import packaged
 from cowrie_sessionstats.outputs.formats._json import decode, encode
-from cowrie_sessionstats.outputs.formats._tables import table
 from cowrie_sessionstats.outputs.formats._times import times_of
 from cowrie_sessionstats.outputs.http_answers import (
     Answer,
@@ -51,7 +51,7 @@ each time, up to ``LONGEST_ASKING``."""
 LONGEST_ASKING: Final = 10.0
 """Seconds between two askings: as often as Splunk's documentation advises."""
 
-_TABLE: Final = table("splunk_hec")
+_TABLE: Final = packaged("cowrie_sessionstats.outputs.formats", "splunk_hec.toml")
 _REFUSED: Final = {int(code): words for code, words in _TABLE["refused"].items()}
 _FAILED: Final = {int(code): words for code, words in _TABLE["failed"].items()}
 
