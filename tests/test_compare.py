@@ -172,15 +172,15 @@ class RealShell:
         self.lines: list[str] = []
         self._key = key
         self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(20)
 
     def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
+        asyncio.run(self._serve())  # it closes the loop, which would be told of as a leak
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         lines = self.lines
 
