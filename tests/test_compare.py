@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +37,8 @@ LAST = [
     "uname -a", "w", "which ls", "crontab -l", "free -m | grep Mem | awk '{print $2 ,$3, $4}'",
     "cat /proc/cpuinfo | grep model | grep name | wc -l", "lscpu | grep Model", "ls -la /",
     "grep -c ^processor /proc/cpuinfo", "id; uname -m && nproc || echo 1", "uptime 2>/dev/null",
+    r'echo -e "\x6F\x6B"', r'echo -en "\\x31\\x33"', "cat /bin/echo;", "uname -a ; ", "cat /proc/1",
+    "netstat -tulpn | head -10", "ps aux | head -10", "uname -m 2>/dev/null || echo unknown",
 ]  # fmt: skip
 
 
@@ -91,6 +95,85 @@ def test_no_change_of_a_harmless_line_makes_it_do_harm(
     assert not set(bare.replace("&&", " ")) & set("`<>&{}()~*?[]!#$\\\n\r\0"), line
     for command in re.split(r"&&|\|\||[;|]", bare):
         assert command.split()[:1] != ["rm"], line
+
+
+SHIM = r"""#!/bin/sh
+printf '%s\0' "${0##*/}" "$@" > "$SAID/$$"
+[ "${0##*/}" = which ] && [ -z "$NO_WHICH" ] && printf '/bin/%s\n' "$1"
+exit "$STATUS"
+"""
+BUILTINS = "echo true false pwd enable"
+PROGRAMS = f"""{BUILTINS} uname df free ps w who id nproc lspci uptime netstat last crontab ip ls
+cat head tail wc grep cut awk sort uniq tr which dd od apt-get getconf dmesg hostname whoami lscpu
+arch mount ifconfig systemd-detect-virt virt-what users tftp wget curl rm x shell system linuxshell
+root reboot sh bash busybox"""
+"""What may run, and what must not."""
+BEFORE = ("", "", "$(which echo) ", "$(which ls) ", "echo x | ", "echo ", "false || ", "'", "> x ")
+BEHIND = (
+    "",
+    "",
+    " | tftp",
+    " | head -n 1",
+    "; rm x",
+    " 2>&1",
+    " && id;",
+    "'",
+    " $(which rm)",
+    " x",
+)
+INNER = [line for line in [*HARMLESS, *LAST] if not line.startswith("/")]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of programs that note how they were called, and do nothing."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name in PROGRAMS.split():
+        (folder / name).write_text(SHIM)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    line=st.tuples(
+        st.sampled_from(BEFORE),
+        st.sampled_from(BEFORE),
+        st.sampled_from([*INNER, "rm x", "reboot", "tftp"]),
+        st.sampled_from(BEHIND),
+        st.sampled_from(BEHIND),
+    ).map("".join),
+    shell=st.sampled_from(["/bin/bash", "/bin/sh"]),
+    has_which=st.booleans(),
+    status=st.sampled_from(["0", "1"]),
+)
+def test_a_real_shell_runs_nothing_else(
+    programs: Path, *, line: str, shell: str, has_which: bool, status: str
+) -> None:
+    """Each program that a shell calls for a line is one that may run with what it is given.
+
+    With and without a ``which``, whether the programs are content or not.
+    """
+    if not may_run(line):
+        return
+    with tempfile.TemporaryDirectory() as place:
+        said, here = Path(place, "said"), Path(place, "here")
+        said.mkdir()
+        here.mkdir()
+        environment = {"PATH": str(programs), "SAID": str(said), "STATUS": status}
+        if not has_which:
+            environment["NO_WHICH"] = "1"
+        own = f"enable -n {BUILTINS}; " if "bash" in shell else ""
+        subprocess.run(
+            [shell, "-c", f'{own}eval "$1"', "shell", line],
+            env=environment, cwd=here, stdin=subprocess.DEVNULL, check=False,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert not list(here.iterdir()), line
+        calls = [each.read_text().split("\0")[:-1] for each in said.iterdir()]
+        assert calls or "bash" not in shell, line
+        for call in map(shlex.join, calls):
+            assert may_run(call) or may_run(f"echo | {call}"), (line, call)
 
 
 # ---------------------------------------------------------------- answers
@@ -211,6 +294,7 @@ class RealShell:
         """End it."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+        self._loop.close()
 
 
 @pytest.fixture(scope="module")

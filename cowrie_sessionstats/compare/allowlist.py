@@ -1,8 +1,10 @@
 """What may run on a reference machine: a small grammar, in which everything else is refused.
 
-A line is simple commands with ``|``, ``||``, ``&&`` or ``;`` between them. Their words have no
-expansion of any kind but ``$(which NAME)``; redirections go to ``/dev/null`` only. Each program and
-its arguments have to be known to do nothing but read (``allowed.toml``).
+A line is simple commands with ``|``, ``||``, ``&&`` or ``;`` between them, and perhaps a ``;`` at
+its end. Their words have no expansion of any kind but ``$(which NAME)``, which stands for an
+argument and never for a program: where there is no ``which``, the next word would be the program.
+Redirections go to ``/dev/null`` only. Each program and its arguments have to be known to do nothing
+but read (``allowed.toml``), and only those that do nothing but read take what a pipe feeds them.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _TOKEN: Final = re.compile(
     | (?P<operator>\|\||&&|\||;)
     | (?P<which>\$\([ ]?which[ ](?P<name>[a-z0-9_-]{1,30})[ ]?\))
     | '(?P<single>[^'\n\r\0]*)'
-    | "(?P<double>[^"$`\\!\n\r\0]*)"
+    | "(?P<double>(?:[^"$`\\!\n\r\0]|\\[A-Za-z0-9\\])*)"
     | (?P<word>[A-Za-z0-9_./:,=+@%^\\-]+)
     """,
     re.VERBOSE,
@@ -99,18 +101,22 @@ def _commands(  # noqa: C901, PLR0911, PLR0912  one case a kind of token
             commands.append([])
             fed.append(token["operator"] == "|")
         elif token["which"] is not None:
-            if word is not None:
+            if word is not None or not commands[-1]:
                 return None
             word = f"/bin/{token['name']}"
         elif token["single"] is not None or token["double"] is not None:
             if not commands[-1] and word is None:
                 return None  # a program's name needs no quotes
-            word = (word or "") + (token["single"] or token["double"] or "")
+            double = (token["double"] or "").replace(r"\\", "\\")  # as the shell does it
+            word = (word or "") + (token["single"] or double)
         elif token["word"] is not None:
             if "\\" in token["word"]:
                 return None
             word = (word or "") + token["word"]
     end_word()
+    if not commands[-1] and line.rstrip().endswith(";") and len(commands) > 1:
+        commands.pop()
+        fed.pop()
     if not all(commands):
         return None
     return list(zip(commands, fed, strict=True))
@@ -124,15 +130,17 @@ def _is_harmless(words: list[str], *, is_fed: bool) -> bool:  # noqa: PLR0911 - 
     name = name.removeprefix(folder)
     if name == "busybox":
         if not arguments:
-            return True
+            return not is_fed
         if len(arguments) == 1 and _MADE_UP.fullmatch(arguments[0]):
-            return True
+            return not is_fed
         return (
             arguments[0] != "busybox"
             and "/" not in arguments[0]
             and _is_harmless(arguments, is_fed=is_fed)
         )
     allowed = _allowed()
+    if is_fed and name not in allowed.fed:
+        return False  # tftp takes commands from a pipe
     if name in allowed.plain and not arguments:
         return True
     has_file = any(argument.startswith("/") for argument in arguments)
