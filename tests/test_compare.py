@@ -28,6 +28,7 @@ from cowrie_sessionstats.compare.allowlist import may_run
 from cowrie_sessionstats.compare.answers import BYTES, Answer
 from cowrie_sessionstats.compare.comparing import Row, compared
 from cowrie_sessionstats.compare.references import PACKAGED, packaged
+from cowrie_sessionstats.compare.remote import READING, Asker, Machine
 from cowrie_sessionstats.findings.rules import default_rules
 
 EVIL = Path(__file__).with_name("evil_lines.txt").read_text("utf-8").splitlines()
@@ -247,13 +248,28 @@ def test_hostile_answers_are_text(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- machines
 
 
-class RealShell:
-    """An SSH server that runs what it is told in a real shell; and notes it."""
+RUN_BY_SSHD = """
+ls() { echo evil; }
+which() { echo evil; }
+echo said by what the shell of the user reads when it starts >&2
+"""
 
-    def __init__(self, key: asyncssh.SSHKey) -> None:
+
+class RealShell:
+    """An SSH server that runs what it is told in a real shell; and notes it.
+
+    The shell has what users have: a path, variables and functions of their own.
+    """
+
+    def __init__(self, key: asyncssh.SSHKey, folder: Path) -> None:
         self.port = free_port()
+        self.commands: list[str] = []
         self.lines: list[str] = []
         self._key = key
+        self._settings = {"PATH": f"{folder}:/usr/bin:/bin", "BASH_ENV": str(folder / "rc")}
+        (folder / "rc").write_text(RUN_BY_SSHD)
+        (folder / "uname").write_text("#!/bin/sh\necho evil\n")
+        (folder / "uname").chmod(0o755)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -265,22 +281,23 @@ class RealShell:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        lines = self.lines
 
         class Server(asyncssh.SSHServer):
             def begin_auth(self, _username: str) -> bool:
                 return False
 
         async def process(shell: asyncssh.SSHServerProcess[bytes]) -> None:
-            line = shell.command or ""
-            lines.append(line)
+            told = await shell.stdin.read()
+            self.commands.append(shell.command or "")
+            self.lines.append(told.decode().removesuffix("\n"))
             done = subprocess.run(  # noqa: ASYNC221 - it has nothing else to do
-                ["/bin/bash", "-c", line],
+                ["/bin/bash", "-c", shell.command or ""],
                 capture_output=True,
-                stdin=subprocess.DEVNULL,
+                input=told,
+                env=self._settings,
                 check=False,
             )
-            shell.stdout.write(done.stdout + done.stderr)
+            shell.stdout.write(done.stdout)
             shell.exit(done.returncode)
 
         async with asyncssh.listen(
@@ -361,7 +378,7 @@ def test_a_cowrie_beside_debian(cowrie: Ports, tmp_path: Path) -> None:
 def test_a_cowrie_beside_machines_that_are_asked(cowrie: Ports, tmp_path: Path) -> None:
     """Over SSH and here; of what does not only read, they are never asked."""
     key = asyncssh.generate_private_key("ssh-ed25519")
-    server = RealShell(key)
+    server = RealShell(key, tmp_path)
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     public = key.export_public_key().decode()
@@ -372,20 +389,47 @@ def test_a_cowrie_beside_machines_that_are_asked(cowrie: Ports, tmp_path: Path) 
             "--reference", f"ssh://root@127.0.0.1:{server.port}",
             env={**os.environ, "HOME": str(home)},
         )  # fmt: skip
-        assert said.status == 0, said.err
-        assert server.lines
-        assert all(map(may_run, server.lines))
-        rows = rows_of(said.out)
-        assert rows["kill %1"]["reference"] is None
-        assert rows["kill %1"]["verdict"] == "unknown"
-        asked = rows["which ls"]["reference"]["output"]
     finally:
         server.close()
+    assert said.status == 0, said.err
+    assert set(server.commands) == {READING}, "no other shell reads what attackers wrote"
+    assert set(HARMLESS) <= set(server.lines)
+    assert all(map(may_run, server.lines))
+    rows = rows_of(said.out)
+    assert rows["kill %1"]["reference"] is None
+    assert rows["kill %1"]["verdict"] == "unknown"
     said = tool(
         "compare", "--honeypot", f"127.0.0.1:{cowrie.ssh}", "--reference", "local", "--json"
     )
     assert said.status == 0, said.err
-    assert rows_of(said.out)["which ls"]["reference"]["output"] == asked
+    here = rows_of(said.out)
+    for line in ("which ls", "ls -lh $(which ls)", "uname -s -v -n -r", "linuxshell", "ls /home"):
+        assert rows[line]["reference"] == here[line]["reference"]
+    assert "evil" not in rows["ls /home"]["reference"]["output"]
+
+
+@pytest.mark.cowrie
+def test_what_the_honeypot_says_is_what_ssh_shows(cowrie: Ports, tmp_path: Path) -> None:
+    """Where it says nothing, too, and ends before it was asked; and how it ends."""
+    ask = tmp_path / "ask"
+    ask.write_text("#!/bin/sh\necho admin\n")
+    ask.chmod(0o755)
+    lines = ["kill %1", "cat /proc/mounts", "uname -a", "cat /nowhere"]
+    answers = Asker(Machine("127.0.0.1", cowrie.ssh, "root", "admin"), only_reading=False).ask(
+        lines
+    )
+    for line in lines:
+        shown = subprocess.run(
+            ["/usr/bin/env", "ssh", "-F", "none", "-o", "StrictHostKeyChecking=no",
+             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+             "-p", str(cowrie.ssh), "root@127.0.0.1", line],
+            env={"PATH": os.environ["PATH"], "SSH_ASKPASS": str(ask),
+                 "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": "none"},
+            stdin=subprocess.DEVNULL, capture_output=True, check=False, start_new_session=True,
+        )  # fmt: skip
+        assert answers[line] == Answer((shown.stdout + shown.stderr).decode(), shown.returncode), (
+            line
+        )
 
 
 @pytest.mark.cowrie

@@ -16,12 +16,13 @@ from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, text_of
 
 _SHELL: Final = "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
 """What root has on most machines."""
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/",
     "LC_ALL": "C",
     "TERM": "dumb",
 }
+"""All that a command on a reference finds, here and over SSH."""
 
 
 def run(line: str, prefix: Sequence[str] = ()) -> Answer:
@@ -42,7 +43,7 @@ def run_any(line: str, prefix: Sequence[str] = ()) -> Answer:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
         cwd="/",
         start_new_session=True,
     ) as process:

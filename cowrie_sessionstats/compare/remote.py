@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from attrs import define, field, frozen
 from cowrie_sessionstats import __version__
 from cowrie_sessionstats.compare.allowlist import may_run
 from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, text_of
+from cowrie_sessionstats.compare.local import ENVIRONMENT
 from cowrie_sessionstats.summary import printable
 
 CONNECT_SECONDS: Final = 20.0
@@ -20,6 +22,18 @@ CONNECT_SECONDS: Final = 20.0
 
 CLIENT: Final = f"cowrie-sessionstats-compare_{__version__}"
 """What we call ourselves, so that these sessions can be told in the honeypot's log."""
+
+_SETTINGS: Final = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+READING: Final = (
+    f"exec /usr/bin/env -i {_SETTINGS} /bin/sh -c 'cd / && IFS= read -r line || exit; "
+    '[ -x /bin/bash ] && exec bash -c "$line" </dev/null 2>&1; '
+    'exec sh -c "$line" </dev/null 2>&1\''
+)
+"""What a reference is told to run: a shell with nothing of the user's, which reads the line.
+
+The same for every line, so that no shell but that one ever reads what an attacker wrote: not the
+user's own, which may be any, nor what it reads when it starts.
+"""
 
 
 class RemoteError(Exception):
@@ -62,12 +76,12 @@ class Asker:
     """Runs lines on a machine, one after the other, each in a session channel of its own.
 
     A reference (``only_reading``) is never given a line that is not known to be harmless; its host
-    key and our login are as ``ssh`` has them. A honeypot's key is nobody's.
+    key and our login are as ``ssh`` has them. A honeypot's key is nobody's, and it gets the lines
+    as attackers send them.
     """
 
     machine: Machine
     only_reading: bool
-    moved: Callable[[], object] = lambda: None
 
     def ask(self, lines: Sequence[str]) -> dict[str, Answer]:
         """Return the answers; RemoteError if nobody can log in."""
@@ -83,11 +97,9 @@ class Asker:
                 while waiting:
                     answers[waiting[0]] = await self._answer(connection, waiting[0])
                     waiting.pop(0)
-                    self.moved()
             except (OSError, asyncssh.Error):
                 if len(waiting) == before:  # it ended the connection: there is no answer to this
                     answers[waiting.pop(0)] = Answer("", None)
-                    self.moved()
             finally:
                 connection.abort()
         return answers
@@ -120,30 +132,36 @@ class Asker:
             raise RemoteError(f"{self.machine.place} cannot be asked: {reason}") from None
 
     async def _answer(self, connection: asyncssh.SSHClientConnection, line: str) -> Answer:
-        for _ in range(_TRIES):
-            heard = _Heard()
-            try:
-                await asyncio.wait_for(self._hear(connection, line, heard), SECONDS)
-            except asyncio.TimeoutError:
-                return Answer(text_of(bytes(heard.output))[0], None, is_cut=True)
-            except AttributeError:
-                # asyncssh (2.24) when a channel is closed in the packet that opens it, as Cowrie
-                # does: what had come by then is lost.
-                continue
-            text, is_cut = text_of(bytes(heard.output))
-            return Answer(text, None if is_cut else heard.status, is_cut)
-        return Answer("", None)
+        heard = _Heard()
+        try:
+            await asyncio.wait_for(self._hear(connection, line, heard), SECONDS)
+        except asyncio.TimeoutError:
+            return Answer(text_of(bytes(heard.output))[0], None, is_cut=True)
+        text, is_cut = text_of(bytes(heard.output))
+        return Answer(text, None if is_cut else heard.status, is_cut)
 
     async def _hear(
         self, connection: asyncssh.SSHClientConnection, line: str, heard: _Heard
     ) -> None:
-        channel, _ = await connection.create_session(lambda: heard, line, encoding=None)
-        channel.write_eof()
-        await heard.done.wait()
-        channel.abort()
-
-
-_TRIES: Final = 8
+        command = READING if self.only_reading else line
+        try:
+            channel, _ = await connection.create_session(lambda: heard, command, encoding=None)
+        except AttributeError:
+            # asyncssh (2.24) when the channel is closed before it has seen it opened, and nothing
+            # was said on it: what Cowrie does where it has no answer.
+            if heard.done.is_set():
+                return
+            raise
+        try:
+            with contextlib.suppress(OSError):  # it has ended already
+                if self.only_reading:
+                    channel.write(line.encode("ascii") + b"\n")
+                channel.write_eof()
+            await heard.done.wait()
+        finally:
+            if self.only_reading and not heard.is_over:
+                channel.kill()
+            channel.abort()
 
 
 class _Heard(asyncssh.SSHClientSession[bytes]):
@@ -152,6 +170,8 @@ class _Heard(asyncssh.SSHClientSession[bytes]):
     def __init__(self) -> None:
         self.output = bytearray()
         self.status: int | None = None
+        self.is_over = False
+        """The machine has ended it, not we."""
         self.done = asyncio.Event()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:  # noqa: ARG002
@@ -166,4 +186,5 @@ class _Heard(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Take note of the end."""
+        self.is_over = True
         self.done.set()
