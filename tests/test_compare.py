@@ -251,7 +251,7 @@ def test_hostile_answers_are_text(tmp_path: Path) -> None:
 RUN_BY_SSHD = """
 ls() { echo evil; }
 which() { echo evil; }
-echo said by what the shell of the user reads when it starts >&2
+echo said by what the shell of the user reads when it starts
 """
 
 

@@ -23,16 +23,20 @@ CONNECT_SECONDS: Final = 20.0
 CLIENT: Final = f"cowrie-sessionstats-compare_{__version__}"
 """What we call ourselves, so that these sessions can be told in the honeypot's log."""
 
+_BEGINNING: Final = "-- cowrie-sessionstats-compare --"
 _SETTINGS: Final = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
 READING: Final = (
-    f"exec /usr/bin/env -i {_SETTINGS} /bin/sh -c 'cd / && IFS= read -r line || exit; "
-    '[ -x /bin/bash ] && exec bash -c "$line" </dev/null 2>&1; '
-    'exec sh -c "$line" </dev/null 2>&1\''
+    f"exec /usr/bin/env -i {_SETTINGS} /bin/sh -c 'echo {_BEGINNING}; "
+    "cd / && IFS= read -r line || exit; "
+    f'limit=; timeout 1 true 2>/dev/null && limit="timeout -s KILL {SECONDS + 2:.0f}"; '
+    '[ -x /bin/bash ] && exec $limit bash -c "$line" </dev/null 2>&1; '
+    'exec $limit sh -c "$line" </dev/null 2>&1\''
 )
 """What a reference is told to run: a shell with nothing of the user's, which reads the line.
 
 The same for every line, so that no shell but that one ever reads what an attacker wrote: not the
-user's own, which may be any, nor what it reads when it starts.
+user's own, which may be any, nor what it reads when it starts. What that says stands before the
+beginning, and is no answer. It ends by itself: sshd kills nothing for those who log in as root.
 """
 
 
@@ -88,7 +92,7 @@ class Asker:
         return asyncio.run(self._ask(lines))
 
     async def _ask(self, lines: Sequence[str]) -> dict[str, Answer]:
-        answers: dict[str, Answer] = {}
+        answers: dict[str, Answer | None] = {}
         waiting = [line for line in lines if not self.only_reading or may_run(line)]
         while waiting:
             before = len(waiting)
@@ -99,10 +103,15 @@ class Asker:
                     waiting.pop(0)
             except (OSError, asyncssh.Error):
                 if len(waiting) == before:  # it ended the connection: there is no answer to this
-                    answers[waiting.pop(0)] = Answer("", None)
+                    answers[waiting.pop(0)] = None
             finally:
                 connection.abort()
-        return answers
+        heard = {line: answer for line, answer in answers.items() if answer is not None}
+        if answers and not heard:
+            raise RemoteError(
+                f"{self.machine.place} answers no command: see whether ssh runs one there"
+            )
+        return heard
 
     async def _connected(self) -> asyncssh.SSHClientConnection:
         options: dict[str, Any] = {"client_version": CLIENT}
@@ -131,13 +140,21 @@ class Asker:
             reason = printable(str(error) or type(error).__name__, 200)
             raise RemoteError(f"{self.machine.place} cannot be asked: {reason}") from None
 
-    async def _answer(self, connection: asyncssh.SSHClientConnection, line: str) -> Answer:
+    async def _answer(self, connection: asyncssh.SSHClientConnection, line: str) -> Answer | None:
+        """Return the answer; None if there is none."""
         heard = _Heard()
+        is_late = False
         try:
             await asyncio.wait_for(self._hear(connection, line, heard), SECONDS)
         except asyncio.TimeoutError:
-            return Answer(text_of(bytes(heard.output))[0], None, is_cut=True)
-        text, is_cut = text_of(bytes(heard.output))
+            is_late = True
+        output = bytes(heard.output)
+        is_cut = is_late or len(output) > BYTES
+        if self.only_reading:
+            _, beginning, output = output.partition(_BEGINNING.encode("ascii") + b"\n")
+            if not beginning:
+                return None
+        text, _ = text_of(output)
         return Answer(text, None if is_cut else heard.status, is_cut)
 
     async def _hear(
