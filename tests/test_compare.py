@@ -311,7 +311,6 @@ class RealShell:
         """End it."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
-        self._loop.close()
 
 
 @pytest.fixture(scope="module")
