@@ -26,7 +26,7 @@ from ports import free_port
 from cowrie_sessionstats.compare import local, page, terminal
 from cowrie_sessionstats.compare.allowlist import may_run
 from cowrie_sessionstats.compare.answers import BYTES, Answer
-from cowrie_sessionstats.compare.comparing import Row, compared
+from cowrie_sessionstats.compare.comparing import Part, Row, compared, paired, shown_lines
 from cowrie_sessionstats.compare.references import PACKAGED, packaged
 from cowrie_sessionstats.compare.remote import READING, Asker, Machine
 from cowrie_sessionstats.findings.rules import default_rules
@@ -204,11 +204,58 @@ def test_a_local_answer_is_bounded_and_sees_nothing_of_ours(
         (Answer("phil\n"), Answer("op\n"), "differs"),
         (Answer("\x7fELF\x02\x01"), Answer("\x7fELF\x02", is_cut=True), "same"),
         (None, Answer("x"), "unknown"),
+        (Answer("x", 1), Answer("x", 0), "differs"),
+        (Answer("x", 1), Answer("x"), "same"),
+        (Answer("", is_late=True), Answer("x\n", 0), "differs"),
+        (Answer("x", is_late=True), Answer("x", is_late=True), "same"),
+        (Answer("up Fri Oct 16 20:38:10 2026"), Answer("up  Wed Nov 5 8:40:47 2026"), "varies"),
+        (Answer("HWaddr 5c:32:56:64:87:5a"), Answer("HWaddr 00:16:3e:01:02:03"), "varies"),
+        (Answer("name\t: Intel(R) Xeon(R)\n"), Answer("name\t: <cpu>\n"), "varies"),
+        (Answer("Xeon\n"), Answer("name\t: <cpu>\n"), "differs"),
+        (Answer(""), Answer("5\n"), "differs"),
+        (Answer("a <host> b"), Answer("a<host><host>b"), "varies"),
+        (Answer("ab"), Answer("abc<host>bc"), "differs"),
     ],
 )  # fmt: skip
 def test_how_answers_differ(ours: Answer | None, theirs: Answer | None, verdict: str) -> None:
     """In what gives a honeypot away, or only in what differs on any two machines."""
     assert compared(ours, theirs) == verdict
+
+
+def test_words_that_differ_are_marked() -> None:
+    """Line by line and word by word; what varies is beside what it varies from."""
+    ours = ["total 4", "Mem: 4054 997 M", "Linux svr04 GNU", "end"]
+    theirs = ["Mem: 24105 19625 M", "Linux server GNU", "more", "end"]
+    pairs = paired(ours, theirs)
+    assert [pair.verdict for pair in pairs] == ["differs", "varies", "differs", "differs", "same"]
+    assert pairs[0].theirs is None
+    assert pairs[2].ours == [
+        Part("Linux ", differs=False), Part("svr04 ", differs=True), Part("GNU", differs=False)
+    ]  # fmt: skip
+    for side, lines in (("ours", ours), ("theirs", theirs)):
+        texts = [getattr(pair, side) for pair in pairs]
+        assert ["".join(part.text for part in text) for text in texts if text is not None] == lines
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_any_two_answers_can_be_compared(ours: str, theirs: str) -> None:
+    """And an answer is the same as itself."""
+    for left, right in ((ours, theirs), (ours, ours)):
+        answers = Answer(left, 0), Answer(right, 0)
+        verdict = compared(*answers)
+        pairs = paired(*(shown_lines(answer, 50) for answer in answers))
+        assert verdict != "same" or all(pair.verdict == "same" for pair in pairs)
+    assert compared(Answer(ours, 0), Answer(ours, 0)) == "same"
+
+
+def test_answers_that_are_made_to_be_slow_are_compared_at_once() -> None:
+    """One line of spaces, of numbers, of words, beside one that leaves much out."""
+    reference = Answer("Linux <host> <kernel> <build> <host> x86_64 GNU/Linux\n")
+    for text in ("Linux" + " " * BYTES, "1 " * 30_000, "Linux a " * 8_000, "0:" * 30_000):
+        answer = Answer(text)
+        assert compared(answer, reference) == "differs"
+        assert compared(reference, answer) == "differs"
+        assert paired([text], reference.output.splitlines())[0].verdict == "differs"
 
 
 def test_the_packaged_references_are_recordings() -> None:

@@ -21,6 +21,9 @@ class Answer:
     status: int | None = None
     """None: it was not told, or the command was ended."""
     is_cut: bool = False
+    """There was more."""
+    is_late: bool = False
+    """It had not ended after ``SECONDS``."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it for a file."""
@@ -29,14 +32,35 @@ class Answer:
             found["status"] = self.status
         if self.is_cut:
             found["cut"] = True
+        if self.is_late:
+            found["late"] = True
         return found
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Answer:
         """Return what ``to_json`` made."""
-        return cls(str(found["output"]), found.get("status"), bool(found.get("cut", False)))
+        status = found.get("status")
+        return cls(
+            str(found["output"]),
+            None if status is None else int(status),
+            bool(found.get("cut", False)),
+            bool(found.get("late", False)),
+        )
 
 
-def text_of(output: bytes) -> tuple[str, bool]:
-    """Return what was written as text, and whether it was cut."""
-    return output[:BYTES].decode("utf-8", "replace"), len(output) > BYTES
+def answer_of(output: bytes, status: int | None, *, is_late: bool) -> Answer:
+    """Return an answer within its bounds."""
+    is_cut = len(output) > BYTES
+    text = output[:BYTES].decode("utf-8", "replace")
+    return Answer(text, None if is_cut or is_late else status, is_cut, is_late)
+
+
+def ending(answer: Answer | None) -> str:
+    """Return how an answer ended, in words."""
+    if answer is None:
+        return "not asked"
+    if answer.is_late:
+        return f"not ended after {SECONDS:.0f} s"
+    if answer.is_cut:
+        return "goes on"
+    return "exit status unknown" if answer.status is None else f"exit status {answer.status}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cowrie_sessionstats.compare.allowlist import may_run
-from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, text_of
+from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, answer_of
 
 _SHELL: Final = "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
 """What root has on most machines."""
@@ -55,9 +55,8 @@ def run_any(line: str, prefix: Sequence[str] = ()) -> Answer:
             output = stdout.read(BYTES + 1)
             if len(output) > BYTES:
                 _end(process)
-            status: int | None = process.wait()
-        text, is_cut = text_of(output)
-        return Answer(text, None if timer.rang or is_cut else status, is_cut)
+            status = process.wait()
+        return answer_of(output, status, is_late=timer.rang)
 
 
 class _Timer:

@@ -13,7 +13,8 @@ import jinja2
 from markupsafe import Markup
 
 from cowrie_sessionstats import __version__
-from cowrie_sessionstats.compare.comparing import VERDICTS, Row, differing, shown_lines
+from cowrie_sessionstats.compare.answers import ending
+from cowrie_sessionstats.compare.comparing import VERDICTS, Part, Row, paired, shown_lines
 from cowrie_sessionstats.summary import printable
 
 LINE: Final = 2_000
@@ -42,12 +43,8 @@ def write(rows: Sequence[Row], honeypot: str, reference: str, out: IO[bytes]) ->
 
 
 def _row(row: Row) -> dict[str, Any]:
-    ours = [] if row.honeypot is None else shown_lines(row.honeypot)
-    theirs = [] if row.reference is None else shown_lines(row.reference)
-    ends = [
-        "unknown" if answer is None or answer.status is None else str(answer.status)
-        for answer in (row.honeypot, row.reference)
-    ]
+    ours = [] if row.honeypot is None else shown_lines(row.honeypot, LINE)
+    theirs = [] if row.reference is None else shown_lines(row.reference, LINE)
     return {
         "command": printable(row.command, LINE),
         "check": row.check,
@@ -55,15 +52,14 @@ def _row(row: Row) -> dict[str, Any]:
         "verdict": row.verdict,
         "open": row.verdict in {"missing", "differs"},
         "lines": [
-            (_shown(left), _shown(right), differs)
-            for left, right, differs in differing(ours, theirs)
+            (_shown(pair.ours), _shown(pair.theirs), pair.verdict) for pair in paired(ours, theirs)
         ],
-        "ends": ends,
+        "ends": [ending(answer) for answer in (row.honeypot, row.reference)],
     }
 
 
-def _shown(line: str | None) -> str:
-    return "" if line is None else printable(line, LINE)
+def _shown(parts: Sequence[Part] | None) -> list[tuple[str, bool]]:
+    return [(printable(part.text, len(part.text)), part.differs) for part in parts or ()]
 
 
 def _source(name: str) -> str:

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from cowrie_sessionstats import __version__
 from cowrie_sessionstats.compare.allowlist import may_run
-from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, text_of
+from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, answer_of
 from cowrie_sessionstats.compare.local import ENVIRONMENT
 from cowrie_sessionstats.summary import printable
 
@@ -149,13 +149,11 @@ class Asker:
         except asyncio.TimeoutError:
             is_late = True
         output = bytes(heard.output)
-        is_cut = is_late or len(output) > BYTES
         if self.only_reading:
             _, beginning, output = output.partition(_BEGINNING.encode("ascii") + b"\n")
             if not beginning:
                 return None
-        text, _ = text_of(output)
-        return Answer(text, None if is_cut else heard.status, is_cut)
+        return answer_of(output, heard.status, is_late=is_late)
 
     async def _hear(
         self, connection: asyncssh.SSHClientConnection, line: str, heard: _Heard
@@ -194,7 +192,7 @@ class _Heard(asyncssh.SSHClientSession[bytes]):
     def data_received(self, data: bytes, datatype: int | None) -> None:  # noqa: ARG002
         """Take both streams as one; ``datatype`` says which it is."""
         self.output += data
-        if len(self.output) > BYTES:
+        if len(self.output) > 2 * BYTES:  # an answer, and what a shell says before it
             self.done.set()
 
     def exit_status_received(self, status: int) -> None:

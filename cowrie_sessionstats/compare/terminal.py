@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
-from cowrie_sessionstats.compare.answers import Answer
-from cowrie_sessionstats.compare.comparing import Row, Verdict, differing, shown_lines
+from cowrie_sessionstats.compare.answers import Answer, ending
+from cowrie_sessionstats.compare.comparing import Part, Row, Verdict, paired, shown_lines
 from cowrie_sessionstats.summary import printable
 
 WIDE: Final = 400
@@ -44,19 +44,24 @@ def write(rows: Sequence[Row], honeypot: str, reference: str, out: IO[str]) -> N
         table = Table(box=None, expand=True, padding=(0, 1))
         table.add_column(printable(honeypot, WIDE), ratio=1, overflow="fold")
         table.add_column(printable(reference, WIDE), ratio=1, overflow="fold")
-        for left, right, differs in differing(
-            shown_lines(row.honeypot), shown_lines(row.reference)
-        ):
-            style = STYLES[row.verdict] if differs else ""
-            table.add_row(Text(_shown(left), style), Text(_shown(right), style))
+        for pair in paired(shown_lines(row.honeypot, WIDE), shown_lines(row.reference, WIDE)):
+            style = STYLES[pair.verdict] if pair.verdict != "same" else ""
+            table.add_row(
+                Text.assemble(*_shown(pair.ours, style)), Text.assemble(*_shown(pair.theirs, style))
+            )
         _add_ends(table, row.honeypot, row.reference)
         console.print(table)
 
 
-def _shown(line: str | None) -> str:
-    return "" if line is None else printable(line, WIDE)
+def _shown(parts: Sequence[Part] | None, style: str) -> list[tuple[str, str]]:
+    """Return the words of a line: those that differ in the style of what came of it."""
+    return [
+        (printable(part.text, len(part.text)), style if part.differs else "")
+        for part in parts or ()
+    ]
 
 
 def _add_ends(table: Any, honeypot: Answer, reference: Answer) -> None:
-    if honeypot.status != reference.status and None not in {honeypot.status, reference.status}:
-        table.add_row(f"[exit status {honeypot.status}]", f"[exit status {reference.status}]")
+    ends = ending(honeypot), ending(reference)
+    if ends[0] != ends[1]:
+        table.add_row(*(f"[{end}]" for end in ends))
