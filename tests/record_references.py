@@ -21,13 +21,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from cowrie_sessionstats.compare.answers import Answer
+from cowrie_sessionstats.compare.comparing import PROGRAM
 from cowrie_sessionstats.compare.local import run_any
 from cowrie_sessionstats.findings.rules import default_rules
 
 FOLDER = Path(__file__).parents[1] / "cowrie_sessionstats/compare/references"
 HOST = "referencehost"
-BINARY = 512
-"""Characters of an answer that is a program."""
 PACKAGES = ("procps", "pciutils", "dmidecode", "net-tools", "iproute2", "cron", "busybox", "wget")
 """What an ordinary server has and a bare debootstrap has not."""
 LAST = (
@@ -40,7 +39,16 @@ LAST = (
     "cat /proc/cpuinfo | grep model | grep name | wc -l",
     "free -m | grep Mem | awk '{print $2 ,$3, $4, $5, $6, $7}'", "exit", "kill %1",
     "/bin/busybox cat /proc/self/exe || cat /bin/echo", "grep -c ^processor /proc/cpuinfo",
-    "cat /proc/1", "echo Hi | cat -n", "linuxshell", "rm .s; exit",
+    "cat /proc/1", "echo Hi | cat -n", "linuxshell", "rm .s; exit", "uname -s -m", "uname -smr",
+    "uname -n", "uname -a; nproc", "uname -m 2>/dev/null || echo unknown", r'echo -e "\x6F\x6B"',
+    "echo SSH", "echo hello", "cat /bin/ls", "cat /bin/echo;", "ls /", "ls -l", "ls /root",
+    "ls /tmp", "system", "shell", "sh", "bash", "/bin/busybox", "busybox", "date", "arch",
+    "history", "help", "ps", "ps aux | head -10", "mount", "mount | head -5", "free",
+    "netstat -tulpn | head -10", "cat /etc/debian_version", "cat /proc/loadavg",
+    "cat /proc/self/cgroup", "lspci", "lspci | grep VGA", "nproc --all", "df", "ls -la /dev/shm",
+    "uname -a && echo RAM: && free -mt && nproc && uptime", "which wget curl", "getconf LONG_BIT",
+    "grep -c processor /proc/cpuinfo", "cat /proc/cpuinfo | grep -c processor", "id -u",
+    "/ip cloud print", "head -c 52 /bin/echo", "cat /etc/issue | head -1", "w | head -1", "top",
 )  # fmt: skip
 OVERLAY = """
 set -e
@@ -94,16 +102,28 @@ def record(name: str, machine: str, folder: Path, lines: list[str]) -> None:
 
 
 def _short(answer: Answer) -> Answer:
-    """Return an answer without the kernel of this machine, and without most of what is no text."""
+    """Return an answer without the kernel of this machine and without its processor.
+
+    And without most of what is no text.
+    """
     kernel = os.uname()
     text = re.sub(r" \(\S+@\S+\) \(.*\) ", " ", answer.output)
     own = {kernel.release: "<kernel>", kernel.version: "<build>", HOST: "<host>"}
+    own |= dict.fromkeys(_processor(), "<cpu>")
     for known, other in own.items():
         text = text.replace(known, other)
     answer = Answer(text, answer.status, answer.is_cut)
     if "\ufffd" in answer.output or "\0" in answer.output:
-        return Answer(answer.output[:BINARY], None, is_cut=True)
+        return Answer(answer.output[:PROGRAM], None, is_cut=True)
     return answer
+
+
+def _processor() -> set[str]:
+    """Return what tells this machine's processor: its maker, its model, its flags and bugs."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    pairs = [line.partition(":") for line in lines]
+    told = ("vendor_id", "model name", "flags", "bugs")
+    return {value.strip() for key, _, value in pairs if key.strip() in told and value.strip()}
 
 
 def main() -> None:

@@ -193,6 +193,10 @@ def test_a_local_answer_is_bounded_and_sees_nothing_of_ours(
         local.run("rm x")
 
 
+ELF = "\x7fELF\x02\x01\x01" + "\0" * 9 + "\x02\0>\0"
+"""The first 20 bytes of a program for x86-64."""
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "verdict"),
     [
@@ -203,6 +207,8 @@ def test_a_local_answer_is_bounded_and_sees_nothing_of_ours(
         (Answer("bash: lscpu: command not found\n"), Answer("Architecture: x86_64\n"), "missing"),
         (Answer("phil\n"), Answer("op\n"), "differs"),
         (Answer("\x7fELF\x02\x01"), Answer("\x7fELF\x02", is_cut=True), "same"),
+        (Answer(f"{ELF}\x01abc", 0), Answer(f"{ELF}\x02d"), "same"),
+        (Answer(f"{ELF}\x01abc", 0), Answer(ELF.replace(">", "(")), "differs"),
         (None, Answer("x"), "unknown"),
         (Answer("x", 1), Answer("x", 0), "differs"),
         (Answer("x", 1), Answer("x"), "same"),
