@@ -219,6 +219,8 @@ ELF = "\x7fELF\x02\x01\x01" + "\0" * 9 + "\x02\0>\0"
         (Answer("name\t: Intel(R) Xeon(R)\n"), Answer("name\t: <cpu>\n"), "varies"),
         (Answer("Xeon\n"), Answer("name\t: <cpu>\n"), "differs"),
         (Answer(""), Answer("5\n"), "differs"),
+        (Answer("     1  Hi\n"), Answer("     1\tHi\n"), "differs"),
+        (Answer("Mem:   997\n"), Answer("Mem:  19625\n"), "varies"),
         (Answer("a <host> b"), Answer("a<host><host>b"), "varies"),
         (Answer("ab"), Answer("abc<host>bc"), "differs"),
     ],

@@ -36,6 +36,8 @@ _VARYING: Final = re.compile(
     """,
     re.VERBOSE,
 )
+_SPACES: Final = re.compile(" +")
+"""Columns are as wide as the numbers in them."""
 _LEFT_OUT: Final = re.compile(r"<(?:kernel|build|host|cpu)>")
 """What stands in a recording for the kernel, the name and the processor of its machine."""
 _NOT_FOUND: Final = re.compile(r"(?:command )?not found|No such file or directory|applet not found")
@@ -192,5 +194,5 @@ def _fits(line: str, parts: Sequence[str]) -> bool:
 
 
 def _plain(line: str) -> str:
-    """Return a line with its numbers and days alike, and its white space."""
-    return " ".join(_VARYING.sub("0", line).split())
+    """Return a line with its numbers and days alike, and its spaces; a tab is no space."""
+    return _SPACES.sub(" ", _VARYING.sub("0", line)).strip()

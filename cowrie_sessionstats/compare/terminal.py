@@ -63,5 +63,6 @@ def _shown(parts: Sequence[Part] | None, style: str) -> list[tuple[str, str]]:
 
 def _add_ends(table: Any, honeypot: Answer, reference: Answer) -> None:
     ends = ending(honeypot), ending(reference)
-    if ends[0] != ends[1]:
+    cut = (honeypot.is_cut or reference.is_cut) and honeypot.is_late is reference.is_late
+    if ends[0] != ends[1] and not cut:
         table.add_row(*(f"[{end}]" for end in ends))
