@@ -635,10 +635,19 @@ def forward(paths: tuple[str, ...], *, name: str, cowrie: Path) -> None:
     help="debian12, debian13 or busybox (recorded), local (this machine), "
     "ssh://[USER@]HOST[:PORT], or a recording.",
 )
-@click.option("--user", default="root", show_default=True, help="Whom the honeypot lets in.")
+@click.option(
+    "--user",
+    default="root",
+    show_default=True,
+    envvar="HONEYPOT_USER",
+    show_envvar=True,
+    help="Whom the honeypot lets in.",
+)
 @click.option(
     "--password-file",
     type=click.File("r", "utf-8"),
+    envvar="HONEYPOT_PASSWORD_FILE",
+    show_envvar=True,
     help="With which password, on its first line. [default: one that Cowrie takes from root]",
 )
 @click.option(

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from logs import tool
 from ports import free_port
 
-from cowrie_sessionstats.compare import local, page, terminal
+from cowrie_sessionstats.compare import local, page, remote, terminal
 from cowrie_sessionstats.compare.allowlist import may_run
 from cowrie_sessionstats.compare.answers import BYTES, Answer
 from cowrie_sessionstats.compare.comparing import Part, Row, compared, paired, shown_lines
 from cowrie_sessionstats.compare.references import PACKAGED, packaged
-from cowrie_sessionstats.compare.remote import READING, Asker, Machine
+from cowrie_sessionstats.compare.remote import READING, Asker, Machine, RemoteError
 from cowrie_sessionstats.findings.rules import default_rules
 
 EVIL = Path(__file__).with_name("evil_lines.txt").read_text("utf-8").splitlines()
@@ -310,53 +310,32 @@ echo said by what the shell of the user reads when it starts
 """
 
 
-class RealShell:
-    """An SSH server that runs what it is told in a real shell; and notes it.
+class _Server(asyncssh.SSHServer):
+    def begin_auth(self, _username: str) -> bool:
+        return False
 
-    The shell has what users have: a path, variables and functions of their own.
-    """
 
-    def __init__(self, key: asyncssh.SSHKey, folder: Path) -> None:
+class SshServer:
+    """An SSH server in a thread, which lets everybody in."""
+
+    def __init__(
+        self,
+        key: asyncssh.SSHKey,
+        process: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]],
+    ) -> None:
         self.port = free_port()
-        self.commands: list[str] = []
-        self.lines: list[str] = []
         self._key = key
-        self._settings = {"PATH": f"{folder}:/usr/bin:/bin", "BASH_ENV": str(folder / "rc")}
-        (folder / "rc").write_text(RUN_BY_SSHD)
-        (folder / "uname").write_text("#!/bin/sh\necho evil\n")
-        (folder / "uname").chmod(0o755)
+        self._process = process
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=[self._serve()], daemon=True)
         self._thread.start()
         assert self._ready.wait(20)
-
-    def _run(self) -> None:
-        asyncio.run(self._serve())  # it closes the loop, which would be told of as a leak
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-
-        class Server(asyncssh.SSHServer):
-            def begin_auth(self, _username: str) -> bool:
-                return False
-
-        async def process(shell: asyncssh.SSHServerProcess[bytes]) -> None:
-            told = await shell.stdin.read()
-            self.commands.append(shell.command or "")
-            self.lines.append(told.decode().removesuffix("\n"))
-            done = subprocess.run(  # noqa: ASYNC221 - it has nothing else to do
-                ["/bin/bash", "-c", shell.command or ""],
-                capture_output=True,
-                input=told,
-                env=self._settings,
-                check=False,
-            )
-            shell.stdout.write(done.stdout)
-            shell.exit(done.returncode)
-
         async with asyncssh.listen(
-            "127.0.0.1", self.port, server_factory=Server, process_factory=process,
+            "127.0.0.1", self.port, server_factory=_Server, process_factory=self._process,
             server_host_keys=[self._key], encoding=None,
         ):  # fmt: skip
             self._ready.set()
@@ -366,6 +345,51 @@ class RealShell:
         """End it."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+
+
+class RealShell:
+    """Runs what it is told in a real shell; and notes it.
+
+    The shell has what users have: a path, variables and functions of their own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.commands: list[str] = []
+        self.lines: list[str] = []
+        self._settings = {"PATH": f"{folder}:/usr/bin:/bin", "BASH_ENV": str(folder / "rc")}
+        (folder / "rc").write_text(RUN_BY_SSHD)
+        (folder / "uname").write_text("#!/bin/sh\necho evil\n")
+        (folder / "uname").chmod(0o755)
+
+    async def __call__(self, shell: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Run a command."""
+        told = await shell.stdin.read()
+        self.commands.append(shell.command or "")
+        self.lines.append(told.decode().removesuffix("\n"))
+        done = subprocess.run(  # noqa: ASYNC221 - it has nothing else to do
+            ["/bin/bash", "-c", shell.command or ""],
+            capture_output=True,
+            input=told,
+            env=self._settings,
+            check=False,
+        )
+        shell.stdout.write(done.stdout)
+        shell.exit(done.returncode)
+
+
+async def misbehave(shell: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Answer without end, never, by hanging up, or with what a terminal would obey."""
+    if shell.command == "uname":
+        while True:
+            shell.stdout.write(b"x" * 10_000 + b"\n")
+            await shell.stdout.drain()
+    if shell.command == "w":
+        shell.stderr.write(b"\x1b[2J\xff<b>")
+        await asyncio.sleep(60)
+    if shell.command == "id":
+        shell.channel.get_connection().abort()
+    shell.stdout.write(HOSTILE.encode())
+    shell.exit(3)
 
 
 @pytest.fixture(scope="module")
@@ -439,7 +463,8 @@ def test_a_cowrie_beside_debian(cowrie: Ports, tmp_path: Path) -> None:
 def test_a_cowrie_beside_machines_that_are_asked(cowrie: Ports, tmp_path: Path) -> None:
     """Over SSH and here; of what does not only read, they are never asked."""
     key = asyncssh.generate_private_key("ssh-ed25519")
-    server = RealShell(key, tmp_path)
+    shell = RealShell(tmp_path)
+    server = SshServer(key, shell)
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     public = key.export_public_key().decode()
@@ -453,9 +478,9 @@ def test_a_cowrie_beside_machines_that_are_asked(cowrie: Ports, tmp_path: Path) 
     finally:
         server.close()
     assert said.status == 0, said.err
-    assert set(server.commands) == {READING}, "no other shell reads what attackers wrote"
-    assert set(HARMLESS) <= set(server.lines)
-    assert all(map(may_run, server.lines))
+    assert set(shell.commands) == {READING}, "no other shell reads what attackers wrote"
+    assert set(HARMLESS) <= set(shell.lines)
+    assert all(map(may_run, shell.lines))
     rows = rows_of(said.out)
     assert rows["kill %1"]["reference"] is None
     assert rows["kill %1"]["verdict"] == "unknown"
@@ -467,6 +492,24 @@ def test_a_cowrie_beside_machines_that_are_asked(cowrie: Ports, tmp_path: Path) 
     for line in ("which ls", "ls -lh $(which ls)", "uname -s -v -n -r", "linuxshell", "ls /home"):
         assert rows[line]["reference"] == here[line]["reference"]
     assert "evil" not in rows["ls /home"]["reference"]["output"]
+
+
+def test_a_machine_may_answer_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without end, never, or by hanging up; what else it says is heard."""
+    monkeypatch.setattr(remote, "SECONDS", 0.7)
+    server = SshServer(asyncssh.generate_private_key("ssh-ed25519"), misbehave)
+    try:
+        machine = Machine("127.0.0.1", server.port, "root", "x")
+        answers = Asker(machine, only_reading=False).ask(["uname", "w", "id", "who"])
+        with pytest.raises(RemoteError, match="answers no command"):
+            Asker(machine, only_reading=False).ask(["id"])
+    finally:
+        server.close()
+    assert len(answers["uname"].output) == BYTES
+    assert answers["uname"].is_cut
+    assert answers["w"] == Answer("\x1b[2J\ufffd<b>", is_late=True)
+    assert "id" not in answers
+    assert answers["who"] == Answer(HOSTILE, 3)
 
 
 @pytest.mark.cowrie

@@ -96,7 +96,12 @@ class Asker:
         waiting = [line for line in lines if not self.only_reading or may_run(line)]
         while waiting:
             before = len(waiting)
-            connection = await self._connected()
+            try:
+                connection = await self._connected()
+            except RemoteError:
+                if any(answers.values()):
+                    break  # it lets nobody in any more, which makes its answers no worse
+                raise
             try:
                 while waiting:
                     answers[waiting[0]] = await self._answer(connection, waiting[0])
@@ -173,6 +178,8 @@ class Asker:
                     channel.write(line.encode("ascii") + b"\n")
                 channel.write_eof()
             await heard.done.wait()
+            if heard.trouble is not None:
+                raise heard.trouble
         finally:
             if self.only_reading and not heard.is_over:
                 channel.kill()
@@ -187,6 +194,8 @@ class _Heard(asyncssh.SSHClientSession[bytes]):
         self.status: int | None = None
         self.is_over = False
         """The machine has ended it, not we."""
+        self.trouble: Exception | None = None
+        """It ended with all of the connection."""
         self.done = asyncio.Event()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:  # noqa: ARG002
@@ -199,7 +208,8 @@ class _Heard(asyncssh.SSHClientSession[bytes]):
         """Take the exit status."""
         self.status = status
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end."""
         self.is_over = True
+        self.trouble = exc
         self.done.set()
