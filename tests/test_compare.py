@@ -548,10 +548,19 @@ def test_whoever_is_not_let_in_is_told(cowrie: Ports, tmp_path: Path) -> None:
     nobody = tool("compare", "--honeypot", f"127.0.0.1:{free_port()}")
     assert nobody.status == 1
     assert "cannot be asked" in nobody.err
-    for bad in (["--honeypot", "nowhere"], ["--honeypot", place, "--reference", "debian11"]):
+    for bad in (
+        ["--honeypot", "nowhere"],
+        ["--honeypot", place, "--reference", "debian11"],
+        ["--honeypot", place, "--reference", "ssh://root:geheim@127.0.0.1"],
+    ):
         said = tool("compare", *bad)
         assert said.status == 2
         assert "Traceback" not in said.err
+        assert "geheim" not in said.err
+    said = tool("compare", "--honeypot", place, tmp_path / "nothing.jsonl")
+    assert said.status == 1
+    assert "Traceback" not in said.err
+    assert "nothing.jsonl: No such file" in said.err
     broken = tmp_path / "recording.json"
     broken.write_text("{}")
     said = tool("compare", "--honeypot", place, "--reference", broken)

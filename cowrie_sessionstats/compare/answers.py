@@ -13,6 +13,10 @@ BYTES: Final = 65_536
 """Bytes of an answer that are kept: a screen has 4,000, a binary that is shown has no end."""
 
 
+class UnusableError(Exception):
+    """There is nothing to compare with; the text says what is wrong and what to do."""
+
+
 @frozen
 class Answer:
     """An answer: what was written, both streams together, and how it ended."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,26 +13,25 @@ from attrs import frozen
 from cowrie_sessionstats.commands import Script, Templates, default_vocabulary
 from cowrie_sessionstats.compare import local, page, terminal
 from cowrie_sessionstats.compare.allowlist import may_run
-from cowrie_sessionstats.compare.answers import Answer
+from cowrie_sessionstats.compare.answers import Answer, UnusableError
 from cowrie_sessionstats.compare.comparing import VERDICTS, Row, compared
-from cowrie_sessionstats.compare.references import (
-    PACKAGED,
-    RecordingError,
-    Reference,
-    packaged,
-    recorded,
-)
-from cowrie_sessionstats.compare.remote import (
-    Asker,
-    Machine,
-    RemoteError,
-    honeypot_at,
-    reference_at,
-)
+from cowrie_sessionstats.compare.references import PACKAGED, Reference, packaged, recorded
+from cowrie_sessionstats.compare.remote import Asker, Machine, honeypot_at, reference_at
 from cowrie_sessionstats.findings.rules import Rules
-from cowrie_sessionstats.replay.command import DONE, INTERRUPTED, NOTHING, WRONG, say
+from cowrie_sessionstats.replay.command import (
+    DONE,
+    FAILURES,
+    INTERRUPTED,
+    NOTHING,
+    UsageError,
+    failed,
+    give_up_stdout,
+    say,
+    terminable,
+)
 from cowrie_sessionstats.replay.formats import replacing
 from cowrie_sessionstats.replay.progress import file_trouble
+from cowrie_sessionstats.report.terminal import stdout
 from cowrie_sessionstats.summary import printable
 
 LAST_COMMANDS: Final = """
@@ -63,39 +61,39 @@ class Request:
 def compare(request: Request) -> int:
     """Ask both machines, and show what they said; return the exit status."""
     try:
-        honeypot = honeypot_at(request.honeypot, request.user, request.password)
-    except ValueError:
-        say(f"error: --honeypot {request.honeypot!r:.100} is no HOST:PORT, such as 127.0.0.1:2222")
-        return WRONG
-    try:
-        endings = _last_commands(request)
-        return _compare(request, honeypot, endings)
+        with terminable():
+            return _compare(request)
     except KeyboardInterrupt:
+        give_up_stdout()
         say("interrupted")
         return INTERRUPTED
-    except ValueError as error:
-        known = ", ".join(PACKAGED)
-        say(
-            f"error: --reference {error!s:.100}: name local, ssh://[USER@]HOST, {known} or a "
-            "recording"
-        )
-        return WRONG
-    except (RemoteError, RecordingError, OSError) as error:
+    except UnusableError as error:
         say(f"error: {file_trouble(str(error))}")
         return NOTHING
+    except FAILURES as error:
+        return failed(error, request.html)
 
 
 def _last_commands(request: Request) -> dict[str, int]:
     """Return the commonest last commands of one's own sessions, and how many ended on each.
 
     One for each template: the one that was recorded, if there is such a one, else an example.
+    UnusableError if the sessions cannot be read.
     """
     if not request.sessions:
         return {}
-    from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415 - slow to load
-    from cowrie_sessionstats.report.command import Source, last_commands  # noqa: PLC0415
+    import duckdb  # noqa: PLC0415 - slow to load
 
-    found = last_commands(Source(request.sessions, Settings(), request.jobs), LAST_COMMANDS)
+    from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
+    from cowrie_sessionstats.report.command import Source, last_commands  # noqa: PLC0415
+    from cowrie_sessionstats.report.sources import SourceError  # noqa: PLC0415
+
+    try:
+        found = last_commands(Source(request.sessions, Settings(), request.jobs), LAST_COMMANDS)
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except (SourceError, duckdb.Error) as error:
+        raise UnusableError(str(error)) from None
     recorded = _by_template(_recorded_lines())
     endings: Counter[str] = Counter()
     for template, command, sessions in found:
@@ -117,7 +115,9 @@ def _by_template(lines: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _compare(request: Request, machine: Machine, endings: dict[str, int]) -> int:
+def _compare(request: Request) -> int:
+    machine = _honeypot(request)
+    endings = _last_commands(request)
     lines, checks = _lines(request.rules, endings, request.top)
     name, theirs = _reference(request.reference, lines)
     mine = Asker(machine, only_reading=False).ask(lines)
@@ -136,14 +136,25 @@ def _compare(request: Request, machine: Machine, endings: dict[str, int]) -> int
             "not in the recording (--reference local or ssh://... can be asked)"
         )
     if request.html is not None:
-        with replacing(request.html) as out:
-            page.write(rows, machine.place, name, out)
+        with replacing(request.html) as file:
+            page.write(rows, machine.place, name, file)
         say(f"wrote {request.html}")
+    out = stdout()
     if request.json:
-        print(json.dumps(_as_json(rows, machine.place, name)))  # noqa: T201 - what was asked for
+        out.write(json.dumps(_as_json(rows, machine.place, name)) + "\n")
     elif request.html is None:
-        terminal.write(rows, machine.place, name, sys.stdout)
+        terminal.write(rows, machine.place, name, out)
+    out.flush()
     return DONE
+
+
+def _honeypot(request: Request) -> Machine:
+    try:
+        return honeypot_at(request.honeypot, request.user, request.password)
+    except ValueError:
+        raise UsageError(
+            f"--honeypot {request.honeypot!r:.100} is no HOST:PORT, such as 127.0.0.1:2222"
+        ) from None
 
 
 def _lines(rules: Rules, endings: dict[str, int], top: int) -> tuple[list[str], dict[str, str]]:
@@ -161,18 +172,35 @@ def _lines(rules: Rules, endings: dict[str, int], top: int) -> tuple[list[str], 
 def _reference(name: str, lines: Sequence[str]) -> tuple[str, dict[str, Answer]]:
     """Return what the reference is called, and its answers to those of the lines it may be asked.
 
-    ValueError if there is no such reference.
+    UsageError if there is no such reference.
     """
     if name in PACKAGED:
         return _known(packaged(name))
     if name == "local":
         return "this machine", {line: local.run(line) for line in lines if may_run(line)}
     if name.startswith("ssh:"):
-        machine = reference_at(name)
+        try:
+            machine = reference_at(name)
+        except ValueError:
+            raise UsageError(_no_reference(f"ssh://{_after_user(name)}")) from None
         return machine.place, Asker(machine, only_reading=True).ask(lines)
     if not Path(name).exists():
-        raise ValueError(name)
+        raise UsageError(_no_reference(name))
     return _known(recorded(Path(name)))
+
+
+def _after_user(url: str) -> str:
+    """Return a URL without its scheme, its user and what may be his password."""
+    return url.removeprefix("ssh:").lstrip("/").rpartition("@")[2]
+
+
+def _no_reference(name: str) -> str:
+    """Return what to say of it, which has no password in it."""
+    known = ", ".join(PACKAGED)
+    return (
+        f"--reference {name!r:.100}: name local, ssh://[USER@]HOST[:PORT] (it is your keys that "
+        f"let you in), {known} or the file of a recording"
+    )
 
 
 def _known(reference: Reference) -> tuple[str, dict[str, Answer]]:

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from cowrie_sessionstats.compare.answers import Answer
+from cowrie_sessionstats.compare.answers import Answer, UnusableError
 
 PACKAGED: Final = ("debian12", "debian13", "busybox")
 """Recorded by ``tests/record_references.py`` on real ones."""
 
 
-class RecordingError(Exception):
+class RecordingError(UnusableError):
     """A recording cannot be used; the text says why and what to do."""
 
 

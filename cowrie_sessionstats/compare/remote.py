@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from cowrie_sessionstats import __version__
 from cowrie_sessionstats.compare.allowlist import may_run
-from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, answer_of
+from cowrie_sessionstats.compare.answers import BYTES, SECONDS, Answer, UnusableError, answer_of
 from cowrie_sessionstats.compare.local import ENVIRONMENT
 from cowrie_sessionstats.summary import printable
 
@@ -40,7 +40,7 @@ beginning, and is no answer. It ends by itself: sshd kills nothing for those who
 """
 
 
-class RemoteError(Exception):
+class RemoteError(UnusableError):
     """A machine cannot be asked; the text says which, why and what to do."""
 
 

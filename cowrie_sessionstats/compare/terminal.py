@@ -7,10 +7,14 @@ from typing import IO, Any, Final
 
 from cowrie_sessionstats.compare.answers import Answer, ending
 from cowrie_sessionstats.compare.comparing import Part, Row, Verdict, paired, shown_lines
+from cowrie_sessionstats.report.terminal import console_on
 from cowrie_sessionstats.summary import printable
 
 WIDE: Final = 400
 """Characters of a line; a terminal breaks what is longer than itself."""
+
+PLAIN: Final = 200
+"""Columns where there is no terminal: two answers of an ordinary one, and what is between them."""
 
 STYLES: Final[dict[Verdict, str]] = {
     "missing": "bold red",
@@ -23,13 +27,10 @@ STYLES: Final[dict[Verdict, str]] = {
 
 def write(rows: Sequence[Row], honeypot: str, reference: str, out: IO[str]) -> None:
     """Write all rows to ``out``: what differs, side by side."""
-    from rich.console import Console  # noqa: PLC0415 - only for people, and slow to load
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - only for people, and slow to load
     from rich.text import Text  # noqa: PLC0415
 
-    console: Any = Console(
-        file=out, width=None if out.isatty() else 200, highlight=False, markup=False
-    )
+    console = console_on(out, PLAIN)
     for row in rows:
         console.print(
             Text.assemble(

@@ -22,7 +22,7 @@ _ROWS: Final = 40
 
 def write(report: Report, out: IO[str], top: int) -> None:
     """Write all tables to ``out``; of those that have more rows, ``top`` or some more."""
-    console = _console(out)
+    console = console_on(out)
     _print(console, _heading(report))
     for table in report.tables:
         if table.rows:
@@ -32,10 +32,14 @@ def write(report: Report, out: IO[str], top: int) -> None:
 
 def write_result(table: Table, out: IO[str]) -> None:
     """Write one table to ``out``, with all its rows."""
-    _write_table(_console(out), table, len(table.rows), TEXT)
+    _write_table(console_on(out), table, len(table.rows), TEXT)
 
 
-def _console(out: IO[str]) -> Any:
+def console_on(out: IO[str], plain: int = _PLAIN) -> Any:
+    """Return a console that writes to ``out``: ``plain`` columns wide where that is no terminal.
+
+    It raises BrokenPipeError where nobody reads any more.
+    """
     from rich.console import Console  # noqa: PLC0415 - only for people, and slow to load
 
     class Tables(Console):
@@ -44,7 +48,7 @@ def _console(out: IO[str]) -> Any:
         def on_broken_pipe(self) -> NoReturn:
             raise BrokenPipeError
 
-    width = None if out.isatty() else _PLAIN
+    width = None if out.isatty() else plain
     return Tables(file=out, width=width, highlight=False, markup=False)
 
 
