@@ -129,12 +129,7 @@ def _compare(request: Request) -> int:
         for line in lines
     ]  # fmt: skip
     rows.sort(key=lambda row: (-row.sessions, VERDICTS.index(row.verdict)))
-    unknown = sum(row.verdict == "unknown" for row in rows)
-    if unknown:
-        say(
-            f"{unknown} commands have no answer of the reference: they do not only read, or are "
-            "not in the recording (--reference local or ssh://... can be asked)"
-        )
+    _tell_unknown(sum(row.verdict == "unknown" for row in rows), request.reference)
     if request.html is not None:
         with replacing(request.html) as file:
             page.write(rows, machine.place, name, file)
@@ -146,6 +141,18 @@ def _compare(request: Request) -> int:
         terminal.write(rows, machine.place, name, out)
     out.flush()
     return DONE
+
+
+def _tell_unknown(count: int, reference: str) -> None:
+    if not count:
+        return
+    if reference == "local" or reference.startswith("ssh:"):
+        why = (
+            "what does more than read is not run on a reference; the package has recordings of some"
+        )
+    else:
+        why = "they are not in the recording, or the honeypot hung up; see --reference"
+    say(f"commands that could not be compared: {count}: {why}")
 
 
 def _honeypot(request: Request) -> Machine:
