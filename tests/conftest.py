@@ -47,6 +47,17 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
     return done  # type: ignore[no-any-return]
 
 
+def module_of(path: Path) -> ModuleType:
+    """Return a program that is not part of any package, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of data beside the project."""
@@ -58,13 +69,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def seed_corpus(shared: Path) -> ModuleType:
     """Return the generator of logs with a published study's statistics."""
-    spec = importlib.util.spec_from_file_location("seed_corpus", shared / "tools/seed_corpus.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["seed_corpus"] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_of(shared / "tools/seed_corpus.py")
 
 
 @pytest.fixture(scope="session")

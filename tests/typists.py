@@ -3,8 +3,14 @@
 How fast and how evenly is drawn from Dhakal, Feit, Kristensson and Oulasvirta, "Observations on
 Typing from 136 Million Keystrokes" (CHI 2018): of 168,000 people, the mean time between two keys
 was 239 ms (standard deviation among people 112 ms), from 20 to more than 120 words a minute; 6.3 %
-of the keys corrected something. Within a person, times between keys are log-normal, shorter for a
-letter that is repeated.
+of the keys corrected something. Three kinds of people are made:
+
+- ``Typist``: times between keys are log-normal, shorter for a letter that is repeated.
+- ``TwoHands``: times between keys depend on the hands that press them, as in the study's table 3,
+  differ by pair of keys from person to person, and are log-logistic, which fits recorded typing
+  best (González, Calot, Ierache and Hasperué, "On the shape of timings distributions in free-text
+  keystroke dynamics profiles", Heliyon 2021).
+- ``Recorded``: no model at all, but times that a real person left (``real_keys``).
 """
 
 from __future__ import annotations
@@ -21,11 +27,14 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from attackers import HOST, Ports
 from attrs import define, field, frozen
+from links import LINKS, link
+from real_keys import Hand
 
 UP, BACKSPACE, TAB, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x7f", "\t", "\x03", "\x04", "\x15"
 NEIGHBOURS = {
@@ -67,6 +76,17 @@ LONG = (
 )
 
 
+COPIES: Sequence[Sequence[str]] = (
+    ("uname -a", "id", "w"),
+    ("ls", "cat /etc/passwd"),
+    ("free -m", "nproc", "exit"),
+    ("whoami",),
+)
+"""What a person types, and a program sends, to the last byte: Cowrie keeps one recording of both,
+that of who came first."""
+ONE_COMMAND = ("w", "id", "ls", "ps", "top", "uname -a", "ifconfig", "cat /etc/passwd", "help")
+
+
 @frozen
 class Typist:
     """A person."""
@@ -96,6 +116,16 @@ class Typist:
             pastes,
         )
 
+    @classmethod
+    def fast(cls, chance: random.Random) -> Typist:
+        """Return one of those at the fast end: 100 to 150 words a minute."""
+        return cls(chance.uniform(0.08, 0.12), chance.uniform(0.3, 0.6), 0.02, 0.8, 0.0)
+
+    @classmethod
+    def hunting(cls, chance: random.Random) -> Typist:
+        """Return one of those at the slow end, who look for each key: 15 to 30 words a minute."""
+        return cls(chance.uniform(0.4, 0.8), chance.uniform(0.4, 0.8), 0.06, 2.5, 0.0)
+
     def between(self, chance: random.Random, before: str, key: str) -> float:
         """Return the seconds from one key to the next."""
         sigma = math.sqrt(math.log(1 + self.spread**2))
@@ -105,6 +135,96 @@ class Typist:
     def thought(self, chance: random.Random) -> float:
         """Return the seconds before a command."""
         return min(12.0, chance.lognormvariate(math.log(self.pause), 0.7))
+
+
+LEFT = frozenset("qwertasdfgzxcvb12345`~!@#$%")
+_SAME_LEFT, _SAME_RIGHT, _OTHER_HAND, _SAME_KEY = 215.23, 203.60, 198.26, 176.36
+_ALL_KEYS = 238.66
+"""Milliseconds between keys: table 3 of the study (its figures by hand leave out first letters of
+words, which are slower; here they take the mean of all)."""
+
+
+@define(eq=False)
+class TwoHands:
+    """A person whose times depend on the pair of keys, and on who it is."""
+
+    gap: float
+    errors: float
+    pause: float
+    shape: float
+    """Of the log-logistic law; 4 is uneven (a spread of 0.5), 9 is even (0.2)."""
+    pastes: float = 0.0
+    _pairs: dict[str, float] = field(factory=dict, init=False)
+    """How this person's time differs for a pair of keys."""
+
+    @classmethod
+    def drawn(cls, chance: random.Random) -> TwoHands:
+        """Return a person as the study has them."""
+        like = Typist.drawn(chance)
+        errors = min(0.15, chance.gammavariate(2, 0.025))
+        return cls(like.gap, errors, like.pause, chance.uniform(4, 9))
+
+    def between(self, chance: random.Random, before: str, key: str) -> float:
+        """Return the seconds from one key to the next."""
+        hands = (before.lower() in LEFT, key.lower() in LEFT)
+        if before == " ":
+            mean = _ALL_KEYS
+        elif before == key:
+            mean = _SAME_KEY
+        elif hands[0] != hands[1]:
+            mean = _OTHER_HAND
+        else:
+            mean = _SAME_LEFT if hands[0] else _SAME_RIGHT
+        own = self._pairs.setdefault(before + key, chance.lognormvariate(0, 0.25))
+        mean = self.gap * mean / _ALL_KEYS * own
+        alpha = mean * math.sin(math.pi / self.shape) * self.shape / math.pi
+        u = chance.uniform(0.001, 0.999)
+        return float(alpha * (u / (1 - u)) ** (1 / self.shape))
+
+    def thought(self, chance: random.Random) -> float:
+        """Return the seconds before a command."""
+        return min(12.0, chance.lognormvariate(math.log(self.pause), 0.7))
+
+
+@define(eq=False)
+class Recorded:
+    """A person whose keys come when those of a real one came."""
+
+    hand: Hand
+    keys: Iterator[tuple[float, bool]]
+    errors: float = 0.0
+    pastes: float = 0.0
+    gap: float = 0.15
+
+    @classmethod
+    def drawn(cls, chance: random.Random, hands: Sequence[Hand]) -> Recorded:
+        """Return one of those who were recorded, from some key on."""
+        hand = chance.choice(hands)
+        return cls(hand, hand.from_somewhere(chance))
+
+    def between(self, _chance: random.Random, _before: str, _key: str) -> float:
+        """Return the seconds from one key to the next."""
+        return next(gap for gap, erases in self.keys if not erases)
+
+    def thought(self, chance: random.Random) -> float:
+        """Return the seconds before a command, which no recording of keys tells."""
+        return min(12.0, chance.lognormvariate(math.log(1.5), 0.7))
+
+    async def type(self, terminal: Terminal, text: str) -> None:
+        """Type a text; what the real person took back, this one takes back and types again."""
+        at = 0
+        while at < len(text):
+            gap, erases = next(self.keys)
+            await terminal.rest(gap)
+            if not erases:
+                terminal.send(text[at])
+                at += 1
+            elif at:
+                terminal.send(BACKSPACE)
+                at -= 1
+
+
+Person = Typist | TwoHands | Recorded
 
 
 @define(eq=False)
@@ -186,8 +306,11 @@ class Terminal:
         self._process.wait()
 
 
-async def type_text(terminal: Terminal, who: Typist, chance: random.Random, text: str) -> None:
+async def type_text(terminal: Terminal, who: Person, chance: random.Random, text: str) -> None:
     """Type a text, with typing errors that are noticed at once or a little later."""
+    if isinstance(who, Recorded):
+        await who.type(terminal, text)
+        return
     before = ""
     at = 0
     while at < len(text):
@@ -213,7 +336,7 @@ async def type_text(terminal: Terminal, who: Typist, chance: random.Random, text
 
 
 async def run_plan(
-    terminal: Terminal, who: Typist, chance: random.Random, plan: Sequence[str]
+    terminal: Terminal, who: Person, chance: random.Random, plan: Sequence[str]
 ) -> None:
     """Give commands, typed or pasted, now and then with Tab, an arrow or Ctrl-C."""
     for number, line in enumerate(plan):
@@ -242,44 +365,118 @@ async def run_plan(
             terminal.send(CTRL_C)
 
 
-async def person(  # noqa: PLR0913, PLR0917 - who, where and what
-    ports: Ports, password: str, chance: random.Random, kind: str, plan: Sequence[str], folder: Path
-) -> list[float]:
-    """Let somebody log in and do something; return by how many seconds each key came late.
+async def copy(terminal: Terminal, who: Person, chance: random.Random, plan: Sequence[str]) -> None:
+    """Type lines without a mistake, and nothing else."""
+    for line in plan:
+        await terminal.rest(who.thought(chance))
+        for before, key in zip(" " + line, f"{line}\r", strict=True):
+            terminal.send(key)
+            await terminal.rest(who.between(chance, before, key))
 
-    ``kind``: ``typed``, ``pasted`` (nearly everything), ``mixed``, ``resized`` or ``telnet``.
-    """
-    who = Typist.drawn(chance, pastes={"pasted": 0.9, "mixed": 0.4}.get(kind, 0.0))
-    if kind == "telnet":
-        command = ["telnet", HOST, str(ports.telnet)]
-        dialogue = [(b"login: ", "root"), (b"assword: ", password)]
+
+async def paste_lines(
+    terminal: Terminal, who: Person, chance: random.Random, plan: Sequence[str]
+) -> None:
+    """Paste lines with their ends, out of a document, and type the last one."""
+    for line in plan[:-1]:
+        await terminal.rest(who.thought(chance) * 2)
+        terminal.send(f"{line}\r")
+    await terminal.rest(who.thought(chance))
+    await type_text(terminal, who, chance, plan[-1])
+    terminal.send("\r")
+
+
+def _somebody(kind: str, chance: random.Random, hands: Sequence[Hand]) -> Person:
+    if kind.startswith("recorded"):
+        return Recorded.drawn(chance, hands)
+    if kind in {"two-hands", "ahead", "one-command", "stalls", "jitter"}:
+        return TwoHands.drawn(chance)
+    if kind in {"fast", "ticks"}:
+        return Typist.fast(chance)
+    if kind == "hunting":
+        return Typist.hunting(chance)
+    return Typist.drawn(chance, pastes={"pasted": 0.9, "mixed": 0.4}.get(kind, 0.0))
+
+
+async def _stay(
+    terminal: Terminal, who: Person, chance: random.Random, manner: str, plan: Sequence[str]
+) -> None:
+    """Do, from the login on, what there is to do, and leave."""
+    if manner == "ahead":
+        await terminal.rest(0.05)
+        await type_text(terminal, who, chance, plan[0])
+        terminal.send("\r")
+        plan = plan[1:]
+    await terminal.until(b"# ")
+    if manner == "resized":
+        await terminal.rest(1.0)
+        terminal.resize(chance.choice(WINDOWS))
+    if manner == "copying":
+        await copy(terminal, who, chance, plan)
+    elif manner == "pasted-lines":
+        await paste_lines(terminal, who, chance, plan)
     else:
-        options = [
-            *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder / 'known'}"),
-            *("-o", "PubkeyAuthentication=no", "-F", "none", "-p", str(ports.ssh)),
-        ]
-        command = ["ssh", *options, f"root@{HOST}"]
-        dialogue = [(b"assword: ", password)]
-    terminal = Terminal(command, chance.choice(WINDOWS))
-    try:
+        await run_plan(terminal, who, chance, plan)
+    if plan and plan[-1] in {"exit", "logout"}:
+        await terminal.ended()
+        return
+    await terminal.rest(who.thought(chance))
+    if manner != "copying" and chance.random() < 0.5:
+        terminal.send(CTRL_D)
+        await terminal.ended()
+
+
+async def person(  # noqa: PLR0913, PLR0917 - who, where and what
+    ports: Ports,
+    password: str,
+    chance: random.Random,
+    kind: str,
+    plan: Sequence[str],
+    folder: Path,
+    hands: Sequence[Hand] = (),
+) -> tuple[list[float], dict[str, Any]]:
+    """Let somebody log in and do something.
+
+    ``kind``: ``typed`` (``Typist``), ``two-hands``, ``recorded``, ``fast``, ``hunting``; ``pasted``
+    (nearly everything), ``mixed``, ``pasted-lines`` (with their ends); ``resized``; ``ahead`` (the
+    first command is begun before there is a prompt); ``one-command``; ``copying`` (what a program
+    sends, too); ``stalls``, ``jitter``, ``ticks`` (see ``links``); ``telnet``, ``telnet-recorded``,
+    ``telnet-stalls``.
+
+    Returns by how many seconds each key came late, and who it was.
+    """
+    _, _, rest = kind.rpartition("telnet")
+    by_telnet = "telnet" in kind
+    manner = rest.lstrip("-") or "typed" if by_telnet else kind
+    who = _somebody(manner, chance, hands)
+    told: dict[str, Any] = {
+        "gap": round(who.gap, 3),
+        "errors": round(who.errors, 3),
+        "lines": len(plan),
+    }
+    if isinstance(who, Recorded):
+        told = {"recorded": who.hand.person, "lines": len(plan)}
+    async with contextlib.AsyncExitStack() as stack:
+        port = ports.telnet if by_telnet else ports.ssh
+        if manner in LINKS:
+            port = await stack.enter_async_context(link(manner, port, chance))
+        if by_telnet:
+            command = ["telnet", HOST, str(port)]
+            dialogue = [(b"login: ", "root"), (b"assword: ", password)]
+        else:
+            options = [
+                *("-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder / 'known'}"),
+                *("-o", "PubkeyAuthentication=no", "-F", "none", "-p", str(port)),
+            ]
+            command = ["ssh", *options, f"root@{HOST}"]
+            dialogue = [(b"assword: ", password)]
+        terminal = Terminal(command, chance.choice(WINDOWS))
+        stack.callback(terminal.close)
         for prompt, answer in dialogue:
             await terminal.until(prompt)
             await terminal.rest(who.thought(chance) / 2)
             await type_text(terminal, who, chance, answer)
             await terminal.rest(who.gap)
             terminal.send("\r")
-        await terminal.until(b"# ")
-        if kind == "resized":
-            await terminal.rest(1.0)
-            terminal.resize(chance.choice(WINDOWS))
-        await run_plan(terminal, who, chance, plan)
-        if plan[-1] in {"exit", "logout"}:
-            await terminal.ended()
-        else:
-            await terminal.rest(who.thought(chance))
-            if chance.random() < 0.5:
-                terminal.send(CTRL_D)
-                await terminal.ended()
-    finally:
-        terminal.close()
-    return terminal.late
+        await _stay(terminal, who, chance, manner, plan)
+    return terminal.late, told
