@@ -239,6 +239,7 @@ class Terminal:
     _master: int = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
     _news: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._master, slave = pty.openpty()
@@ -293,17 +294,22 @@ class Terminal:
             if self._process.poll() is not None:
                 break
             await asyncio.sleep(0.1)
-        self.close()
+        await self.close()
 
-    def close(self) -> None:
-        """Close the window."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGHUP)
-        with contextlib.suppress(Exception):
-            asyncio.get_running_loop().remove_reader(self._master)
-        with contextlib.suppress(OSError):
-            os.close(self._master)
-        self._process.wait()
+    async def close(self) -> None:
+        """Close the window; a program that outlives it is killed."""
+        if self._closed:
+            return
+        self._closed = True
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+        for number in (signal.SIGHUP, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            for _ in range(20):  # never in one piece: the link that it waits for is in this thread
+                if self._process.poll() is not None:
+                    return
+                await asyncio.sleep(0.1)
 
 
 async def type_text(terminal: Terminal, who: Person, chance: random.Random, text: str) -> None:
@@ -383,6 +389,7 @@ async def paste_lines(
         terminal.send(f"{line}\r")
     await terminal.rest(who.thought(chance))
     await type_text(terminal, who, chance, plan[-1])
+    await terminal.rest(who.gap)
     terminal.send("\r")
 
 
@@ -405,6 +412,7 @@ async def _stay(
     if manner == "ahead":
         await terminal.rest(0.05)
         await type_text(terminal, who, chance, plan[0])
+        await terminal.rest(who.gap)
         terminal.send("\r")
         plan = plan[1:]
     await terminal.until(b"# ")
@@ -471,7 +479,7 @@ async def person(  # noqa: PLR0913, PLR0917 - who, where and what
             command = ["ssh", *options, f"root@{HOST}"]
             dialogue = [(b"assword: ", password)]
         terminal = Terminal(command, chance.choice(WINDOWS))
-        stack.callback(terminal.close)
+        stack.push_async_callback(terminal.close)
         for prompt, answer in dialogue:
             await terminal.until(prompt)
             await terminal.rest(who.thought(chance) / 2)
