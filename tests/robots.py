@@ -74,6 +74,9 @@ Who = tuple[Ports, str, Sequence[str], Pause]
 CLAIMED = "OpenSSH_9.6p1 Ubuntu-3ubuntu13.5"
 """What a client that is no OpenSSH says it is."""
 
+NUDGES = ("\n", "\n", "\r\n", "\x03", "q", "\r")
+"""What programs send to see whether there is a prompt, or to leave what is running."""
+
 IMITATORS = (
     *("expect-slow", "expect-human", "tcl-slow", "tcl-human"),
     *("keys-beat", "keys-uniform", "keys-normal", "keys-people"),
@@ -109,7 +112,8 @@ async def by_asyncssh(  # noqa: PLR0913, PLR0917 - who, where, what and how
 
     ``exec``: a channel a command; ``shell``: without a terminal; ``pty``: with one, ``forged``: the
     same with a window and a name that a person's client has; ``split``: its lines and their ends
-    apart; ``copied``: lines end as the Enter key sends them; ``keys-...``: key by key.
+    apart; ``nudges``: a single key before each; ``copied``: lines end as the Enter key sends them;
+    ``keys-...``: key by key.
     """
     claimed = {"client_version": CLAIMED} if kind == "forged" else {}
     async with asyncssh.connect(
@@ -137,6 +141,10 @@ async def by_asyncssh(  # noqa: PLR0913, PLR0917 - who, where, what and how
             elif kind == "split":
                 process.stdin.write(line)
                 process.stdin.write("\n")
+            elif kind == "nudges":
+                process.stdin.write(chance.choice(NUDGES))
+                await asyncio.sleep(0.2)
+                process.stdin.write(f"{line}\n")
             else:
                 process.stdin.write(line + ("\r" if kind == "copied" else "\n"))
         await asyncio.sleep(0.3)
@@ -229,6 +237,7 @@ while {[gets $lines pause] >= 0 && [gets $lines line] >= 0} {
     after $pause
     switch $how {
         slow { send -s -- "$line\\r" }
+        chunks { set send_slow {10 .001}; send -s -- "$line\\r" }
         human { send -h -- "$line\\r" }
         line { send -- "$line\\r" }
     }
@@ -252,7 +261,7 @@ async def _run(*command: str, env: dict[str, str] | None = None, given: bytes = 
 async def by_tcl(  # noqa: PLR0913, PLR0917 - who, where, what and how
     ports: Ports, password: str, lines: Sequence[str], pause: Pause, kind: str, folder: Path
 ) -> None:
-    """The real Expect: ``line``, ``slow`` (``send -s``) or ``human`` (``send -h``)."""
+    """The real Expect: ``line``, ``slow`` (``send -s``), ``chunks`` or ``human`` (``send -h``)."""
     program, script = folder / f"{password}.exp", folder / f"{password}.lines"
     program.write_text(TCL)
     script.write_text("".join(f"{pause() * 1000:.0f}\n{line}\n" for line in lines))
@@ -303,9 +312,10 @@ async def by_ssh(  # noqa: PLR0913, PLR0917 - who, where, what and how
 
 
 async def by_loader(
-    ports: Ports, password: str, lines: Sequence[str], pause: Pause, end: str = "\r\n"
+    ports: Ports, password: str, lines: Sequence[str], pause: Pause, kind: str
 ) -> None:
-    """A Telnet loader: whole lines, on a socket."""
+    """A Telnet loader: whole lines, on a socket; ``newlines`` in place of CR LF, or ``nudges``."""
+    end = "\n" if kind == "newlines" else "\r\n"
     reader, writer = await asyncio.open_connection(HOST, ports.telnet)
     for prompt, answer in ((b"login: ", "root"), (b"assword: ", password), (b"# ", "")):
         await asyncio.wait_for(reader.readuntil(prompt), 30)
@@ -313,6 +323,9 @@ async def by_loader(
             writer.write(f"{answer}\r\n".encode())
     for line in lines:
         await asyncio.sleep(pause())
+        if kind == "nudges":
+            writer.write(b"\r\n")
+            await asyncio.sleep(0.2)
         writer.write(f"{line}{end}".encode())
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(reader.read(65_536), 0.2)

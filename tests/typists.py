@@ -380,6 +380,21 @@ async def copy(terminal: Terminal, who: Person, chance: random.Random, plan: Seq
             await terminal.rest(who.between(chance, before, key))
 
 
+RUSSIAN = str.maketrans("qwertyuiop[]asdfghjkl;'zxcvbnm,.", "йцукенгшщзхъфывапролджэячсмитьбю")
+"""What a key gives on a keyboard that is set to Russian."""
+
+
+async def mistake_layout(terminal: Terminal, who: Person, chance: random.Random, line: str) -> None:
+    """Type a command with the keyboard set to Russian, look up, and take it back."""
+    await terminal.rest(who.thought(chance))
+    typed = line.translate(RUSSIAN)
+    await type_text(terminal, who, chance, typed)
+    await terminal.rest(who.thought(chance))
+    for _ in typed:
+        terminal.send(BACKSPACE)
+        await terminal.rest(who.between(chance, BACKSPACE, BACKSPACE))
+
+
 async def paste_lines(
     terminal: Terminal, who: Person, chance: random.Random, plan: Sequence[str]
 ) -> None:
@@ -419,6 +434,8 @@ async def _stay(
     if manner == "resized":
         await terminal.rest(1.0)
         terminal.resize(chance.choice(WINDOWS))
+    if manner == "layout":
+        await mistake_layout(terminal, who, chance, plan[0])
     if manner == "copying":
         await copy(terminal, who, chance, plan)
     elif manner == "pasted-lines":
@@ -434,6 +451,28 @@ async def _stay(
         await terminal.ended()
 
 
+async def unseen(
+    ports: Ports, password: str, chance: random.Random, plan: Sequence[str]
+) -> dict[str, Any]:
+    """Let somebody talk Telnet by a program that sends whole lines, as nc does; return who it was.
+
+    There are no keys to be seen.
+    """
+    who = TwoHands.drawn(chance)
+    reader, writer = await asyncio.open_connection(HOST, ports.telnet)
+    try:
+        for prompt, answer in ((b"login: ", "root"), (b"assword: ", password), (b"# ", "")):
+            await asyncio.wait_for(reader.readuntil(prompt), 30)
+            for line in (answer,) if answer else plan:
+                keys = sum(who.between(chance, *pair) for pair in zip(line, line[1:], strict=False))
+                await asyncio.sleep(who.thought(chance) + keys)
+                writer.write(f"{line}\n".encode())
+        await asyncio.sleep(who.thought(chance))
+    finally:
+        writer.close()
+    return {"gap": round(who.gap, 3), "lines": len(plan)}
+
+
 async def person(  # noqa: PLR0913, PLR0917 - who, where and what
     ports: Ports,
     password: str,
@@ -446,10 +485,10 @@ async def person(  # noqa: PLR0913, PLR0917 - who, where and what
     """Let somebody log in and do something.
 
     ``kind``: ``typed`` (``Typist``), ``two-hands``, ``recorded``, ``fast``, ``hunting``; ``pasted``
-    (nearly everything), ``mixed``, ``pasted-lines`` (with their ends); ``resized``; ``ahead`` (the
-    first command is begun before there is a prompt); ``one-command``; ``copying`` (what a program
-    sends, too); ``stalls``, ``jitter``, ``ticks`` (see ``links``); ``telnet``, ``telnet-recorded``,
-    ``telnet-stalls``.
+    (nearly everything), ``mixed``, ``pasted-lines`` (with their ends); ``resized``; ``layout`` (the
+    first command with the wrong one); ``ahead`` (the first command is begun before there is a
+    prompt); ``one-command``; ``copying`` (what a program sends, too); ``stalls``, ``jitter``,
+    ``ticks`` (see ``links``); ``telnet``, ``telnet-recorded``, ``telnet-stalls``.
 
     Returns by how many seconds each key came late, and who it was.
     """
