@@ -28,6 +28,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -464,7 +465,7 @@ async def unseen(
         for prompt, answer in ((b"login: ", "root"), (b"assword: ", password), (b"# ", "")):
             await asyncio.wait_for(reader.readuntil(prompt), 30)
             for line in (answer,) if answer else plan:
-                keys = sum(who.between(chance, *pair) for pair in zip(line, line[1:], strict=False))
+                keys = sum(who.between(chance, *pair) for pair in pairwise(line))
                 await asyncio.sleep(who.thought(chance) + keys)
                 writer.write(f"{line}\n".encode())
         await asyncio.sleep(who.thought(chance))
