@@ -88,6 +88,15 @@ def test_what_is_seen_of_keys(pieces: list[tuple[float, bytes]], reason: str) ->
     assert reason in automation(Facts(protocol="ssh", commands=1), keys(*pieces)).reasons
 
 
+@pytest.mark.parametrize("nudge", [b"\r", b"\n", b"\r\n", b"\x03", b"q"])
+def test_a_key_before_each_whole_line_is_no_typing(nudge: bytes) -> None:
+    """Loaders send an empty line, or what ends a program, to see whether there is a prompt."""
+    pieces = [(2.0 * at, piece) for at, piece in enumerate([nudge, b"cat /proc/mounts\n"] * 5)]
+    for protocol in ("ssh", "telnet"):
+        said = automation(Facts(protocol=protocol, commands=10), keys(*pieces))
+        assert said.verdict == "automated", said.reasons
+
+
 def test_typing_outweighs_a_client_and_lines_outweigh_a_pause() -> None:
     """The keys are the best evidence there is."""
     library = Facts(protocol="ssh", client_version="SSH-2.0-Go", commands=2)

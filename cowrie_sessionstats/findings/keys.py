@@ -87,7 +87,8 @@ class Keys:
     """How a session's keys came; counts, and times in seconds."""
 
     typed: int = 0
-    """Keys that came alone, with at least ``Rhythm.least`` to what was before and after them."""
+    """Keys that came alone, with at least ``Rhythm.least`` to what was before and after them, and
+    were not all of their line."""
     alone: int = 0
     """Keys that came alone, however soon."""
     edits: int = 0
@@ -191,9 +192,20 @@ def _count_key(counts: dict[str, int], around: tuple[Piece | None, ...], rhythm:
         return
     gaps = [] if before is None else [piece.time - before.time]
     gaps += [each.time - piece.time for each in after if each is not None]
-    if all(gap >= rhythm.least for gap in gaps):
+    if all(gap >= rhythm.least for gap in gaps) and not _is_nudge(before, piece, *after):
         counts["typed"] += 1
         counts["edits"] += _EDITS.fullmatch(piece.data) is not None
+
+
+def _is_nudge(before: Piece | None, piece: Piece, after: Piece | None = None) -> bool:
+    """Return whether a key is alone on its line, as programs send one to see if there is a prompt.
+
+    An empty line, a Ctrl-C, a ``q``, and then a whole line: of such keys nobody is a typist.
+    """
+    if before is not None and _LINE_END.search(before.data[-2:]) is None:
+        return False
+    is_followed = after is not None and _is_key(after.data)
+    return piece.data in _ENTERS or not is_followed
 
 
 def _is_key(data: bytes) -> bool:
