@@ -72,6 +72,11 @@ def people_and_programs() -> Sequence[tuple[str, Any, str]]:
         ("an arrow", [*typed("ls\r"), (5.0, b"\x1b[A"), (5.4, b"\r")], "edited_line"),
         ("pasted", [(2.0, line[:-1]), (2.6, b"\r"), (9.0, line[:-1]), (9.9, b"\r")], "enter_apart"),
         ("whole lines", [(1.0, line), (4.0, line)], "whole_lines"),
+        (
+            "and their ends",
+            [(1.0, line[:-1]), (1.001, b"\n"), (4.0, b"w"), (4.001, b"\n")],
+            "whole_lines",
+        ),
         ("all at once", [(1.0, line * 20)], "whole_lines"),
         ("key by key, evenly", even("uname -a\r", 0.1), "even_keys"),
         ("key by key, at once", typed("uname -a\r", mean=0.004), "keys_at_once"),
@@ -95,6 +100,14 @@ def test_a_key_before_each_whole_line_is_no_typing(nudge: bytes) -> None:
     for protocol in ("ssh", "telnet"):
         said = automation(Facts(protocol=protocol, commands=10), keys(*pieces))
         assert said.verdict == "automated", said.reasons
+
+
+def test_a_network_that_holds_keys_back_makes_nobody_a_program() -> None:
+    """In a stall most of the keys may come at once; the others are a person's."""
+    held = [(9.0, key.encode()) for key in "-alF /var/log/apache2"]
+    pieces = [*typed("uname\rls "), *held, *typed("\r", at=9.5)]
+    said = automation(Facts(protocol="ssh", commands=2), keys(*pieces))
+    assert said.verdict == "interactive", said.reasons
 
 
 def test_typing_outweighs_a_client_and_lines_outweigh_a_pause() -> None:

@@ -243,7 +243,7 @@ def _of_keys(keys: Keys, protocol: str | None) -> list[Reason]:
     even, at_once = points["even_keys"], points["keys_at_once"]
     if keys.gaps >= even["least"] and (keys.evenness or 0.0) >= even["share"]:
         found.append("even_keys")
-    elif keys.alone >= at_once["least"] and (keys.gap_median or 0.0) <= at_once["most"]:
+    elif _are_at_once(keys, at_once):
         found.append("keys_at_once")
     elif keys.typed >= points["typed_keys"]["least"]:
         found.append("typed_keys")
@@ -257,3 +257,12 @@ def _of_keys(keys: Keys, protocol: str | None) -> list[Reason]:
     if keys.whole_lines >= points[lines]["least"] and not keys.typed:
         found.append(lines)
     return found
+
+
+def _are_at_once(keys: Keys, points: Mapping[str, float]) -> bool:
+    """Return whether so many keys came faster than anybody types, and hardly one slower."""
+    return (
+        keys.alone >= points["least"]
+        and (keys.gap_median or 0.0) <= points["most"]
+        and keys.typed <= points["share"] * keys.alone
+    )

@@ -96,7 +96,8 @@ class Keys:
     lines: int = 0
     """Ends of lines."""
     whole_lines: int = 0
-    """Lines of two characters or more that came in one piece with their end."""
+    """Lines of two characters or more that came in one piece with their end, or whose end came less
+    than ``Rhythm.least`` after it."""
     pasted: int = 0
     """Pieces of several characters without the end of a line."""
     enters_apart: int = 0
@@ -183,6 +184,8 @@ def _count(
     if is_timed and 0 <= gap <= LONGEST_PAUSE and len(gaps) < GAPS_LIMIT:
         gaps.append(gap)
     counts["apart"] += ends_paste and gap >= rhythm.apart
+    # Some programs send a line and its end one after the other, which no hand can.
+    counts["whole"] += ends_paste and gap < rhythm.least and len(before.data) > 1
 
 
 def _count_key(counts: dict[str, int], around: tuple[Piece | None, ...], rhythm: Rhythm) -> None:
