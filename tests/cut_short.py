@@ -1,9 +1,10 @@
 """Sessions of one script cut short, and how many of them the history finds.
 
-    python tests/cut_short.py FOLDER [SESSIONS [SHARE [one|some|any [SEED]]]]
+    python tests/cut_short.py FOLDER [SESSIONS [SHARE [first|one|some|any [SEED [RANK]]]]]
 
-Writes a log of the study's corpus in which a share of the commonest script's sessions stop early:
-all at one place, at three, or anywhere; summarizes it with a history; and counts.
+Writes a log of the study's corpus in which a share of the sessions of its commonest script stop
+early, or of that of another RANK (0, 1, ...): all after the first command, at one place, at three,
+or anywhere; summarizes it with a history; and counts.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ ENOUGH = 20
 """Sessions that the history wants to have seen before it says anything."""
 
 
+SHORTEST = 4
+"""Commands of a script that is cut."""
+
+
 @define
 class Outcome:
     """How many sessions were cut, and how many were found."""
@@ -37,8 +42,9 @@ class Outcome:
 
 
 def cut_short(  # noqa: PLR0913, PLR0917 - what is to be cut, and how
-    corpus: ModuleType, folder: Path, sessions: int, share: float, where: str, seed: int
-) -> Outcome:
+    corpus: ModuleType, folder: Path, sessions: int, share: float, where: str, seed: int,
+    rank: int = 0,
+) -> Outcome:  # fmt: skip
     """Make such a log in a new folder, summarize it, and count."""
     folder.mkdir(parents=True)
     made = [sys.executable, corpus.__file__ or "", "--out", str(folder / "logs"), "--days", "3"]
@@ -46,16 +52,13 @@ def cut_short(  # noqa: PLR0913, PLR0917 - what is to be cut, and how
     subprocess.run(made, check=True, capture_output=True)
     logs = sorted(path for path in (folder / "logs").rglob("cowrie.json*") if path.is_file())
     chance = random.Random(seed)
-    commands = _commands(logs)
-    lengths = [len(lines) for lines in commands.values() if "mdrfckr" in "".join(lines)]
-    length = max(set(lengths), key=lengths.count)
-    script = sorted(
-        name for name, lines in commands.items()
-        if len(lines) == length and "mdrfckr" in "".join(lines)
-    )  # fmt: skip
-    places = {"one": [length // 2], "some": [3, length // 2, length - 3]}.get(
-        where, list(range(2, length - 1))
-    )
+    script, length = _script(summarize(folder / "logs").records, rank)
+    places = {
+        "first": [1],
+        "one": [chance.randrange(2, length)],
+        "some": [chance.randrange(2, length) for _ in range(3)],
+        "any": list(range(1, length)),
+    }[where]
     stops = {name: chance.choice(places) for name in script if chance.random() < share}
     for path in logs:
         _cut(path, stops)
@@ -74,24 +77,23 @@ def cut_short(  # noqa: PLR0913, PLR0917 - what is to be cut, and how
     return outcome
 
 
-def _events(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _commands(logs: list[Path]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path in logs:
-        for event in _events(path):
-            if event["eventid"] == "cowrie.command.input":
-                found.setdefault(event["session"], []).append(event["input"])
-    return found
+def _script(records: list[dict[str, Any]], rank: int) -> tuple[list[str], int]:
+    """Return the sessions of one of the commonest scripts, and how many commands those have."""
+    scripts: dict[str, list[str]] = {}
+    commands = {}
+    for record in records:
+        if record["commands"] >= SHORTEST:
+            scripts.setdefault(record["fingerprint"], []).append(record["session"])
+            commands[record["fingerprint"]] = record["commands"]
+    chosen = sorted(scripts, key=lambda script: (-len(scripts[script]), script))[rank]
+    return sorted(scripts[chosen]), commands[chosen]
 
 
 def _cut(path: Path, stops: dict[str, int]) -> None:
     """Take out the commands behind the place at which a session stops."""
     left = dict(stops)
     kept = []
-    for event in _events(path):
+    for event in map(json.loads, path.read_text().splitlines()):
         name = event.get("session")
         if name in left and event["eventid"].startswith("cowrie.command."):
             if event["eventid"] == "cowrie.command.input":
@@ -106,7 +108,7 @@ def _cut(path: Path, stops: dict[str, int]) -> None:
 def main() -> None:
     """Make a log, and tell."""
     folder, *more = sys.argv[1:]
-    given = [*more, *("12066", "0.05", "one", "1")[len(more) :]]
+    given = [*more, *("12066", "0.05", "one", "1", "0")[len(more) :]]
     path = Path(__file__).parents[2] / "shared/tools/seed_corpus.py"
     spec = importlib.util.spec_from_file_location("seed_corpus", path)
     if spec is None or spec.loader is None:
@@ -114,7 +116,8 @@ def main() -> None:
     corpus = importlib.util.module_from_spec(spec)
     sys.modules["seed_corpus"] = corpus
     spec.loader.exec_module(corpus)
-    print(cut_short(corpus, Path(folder), int(given[0]), float(given[1]), given[2], int(given[3])))
+    sessions, share, where, seed, rank = given
+    print(cut_short(corpus, Path(folder), int(sessions), float(share), where, int(seed), int(rank)))
 
 
 if __name__ == "__main__":
