@@ -63,7 +63,8 @@ SENSORS_MAX: Final = 1_000
 """Sensors of which it is known up to when they were counted; of others, logs can count twice."""
 
 NODE_BYTES: Final = 110
-"""Bytes of a row of the table besides its text, with what SQLite needs for it; measured."""
+"""Bytes of a row of the table besides its text, with what SQLite needs for it; measured, with a
+third to spare."""
 
 
 @frozen
@@ -172,12 +173,14 @@ class History:
             self._answers[way.identity] = fingerprint, past
             if len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)
-            self._make_room(file)
+        self._make_room(file)
         return past
 
-    def size(self) -> int:
+    def size(self, file: sqlite3.Connection) -> int:
         """Return how many bytes of the file are the tree's, about."""
-        return 0 if self._count is None else NODE_BYTES * self._count + self._text * 14 // 10
+        if self._count is None:
+            self._load(file)
+        return NODE_BYTES * (self._count or 0) + self._text * 14 // 10
 
     def has_news(self) -> bool:
         """Return whether there is something to be written."""

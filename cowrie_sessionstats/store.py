@@ -498,7 +498,8 @@ class Store:
         file.execute("DELETE FROM record WHERE seq <= ?", (min(done, self._remembered),))
         if self._aside:
             self._trim_aside(file, gone.aside)
-        while _database.used(file) - self.history.size() > self.outbox_max:
+        most = self.outbox_max + self.history.size(file)
+        while _database.used(file) > most:
             rows = file.execute(
                 "SELECT seq, only FROM record ORDER BY seq LIMIT ?", (OLDEST,)
             ).fetchall()

@@ -228,7 +228,7 @@ class Draft:
         if self.trail is None:
             return None
         known = {key: self.before[place] for key, place in _KNOWN.items()}
-        return way_of(known | {"revision": self.after[-1]}, self.trail)
+        return way_of(known, self.trail, counts=self.after[-1] == 0)
 
     def summary(self, findings: Findings, past: Past | None = None) -> Summary:
         """Return the record."""
@@ -236,7 +236,7 @@ class Draft:
         return Summary(**known, time=self.time)
 
 
-def way_of(record: Mapping[str, Any], trail: Trail) -> Way:
+def way_of(record: Mapping[str, Any], trail: Trail, *, counts: bool) -> Way:
     """Return the way through the script tree of the session that ``record`` is of."""
     return Way(
         identity({key: value for key, value in record.items() if value is not None}),
@@ -247,7 +247,7 @@ def way_of(record: Mapping[str, Any], trail: Trail) -> Way:
         storable(record.get("sensor") or ""),
         trail.start,
         trail.end,
-        counts=record["revision"] == 0,
+        counts=counts,
     )
 
 

@@ -85,23 +85,29 @@ class Historian:
             raise HistoryError(f"{self.path}: {_reason(error)}. Name another file") from None
 
     def completed(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield records with what the history says; each line has ``pack`` before it."""
+        """Yield records with what the history says; each line has ``pack`` before it.
+
+        Each session has one record, which may be its last revision.
+        """
         for line in lines:
             trail, rest = unpack(line)
-            yield rest if trail is None else self.complete(rest.rstrip(b"\n"), trail) + b"\n"
+            yield rest if trail is None else self.complete(rest, trail, counts=True) + b"\n"
 
-    def complete(self, line: bytes, trail: Trail) -> bytes:
-        """Return a record with what the history says of it."""
+    def complete(self, line: bytes, trail: Trail, *, counts: bool | None = None) -> bytes:
+        """Return a record with what the history says of it.
+
+        ``counts``: whether its session is to be counted; None: if it is no revision.
+        """
         record = read_record(line)
-        past = self.ask(record, trail)
+        past = self.ask(record, trail, record["revision"] == 0 if counts is None else counts)
         add_past(record, past)
         return encode(tuple(record.get(key) for key in KEYS))
 
-    def ask(self, record: dict[str, Any], trail: Trail) -> Past:
+    def ask(self, record: dict[str, Any], trail: Trail, counts: bool) -> Past:  # noqa: FBT001
         """Return what was before a session, and count it."""
         self.sessions += 1
         try:
-            past = self.history.take(self._file, way_of(record, trail))
+            past = self.history.take(self._file, way_of(record, trail, counts=counts))
             if self.sessions % COMMIT == 0:
                 self.commit()
         except sqlite3.Error as error:
