@@ -68,6 +68,16 @@ MIGRATIONS: Final = (
     );
     CREATE TABLE learned (sensor TEXT PRIMARY KEY, until REAL NOT NULL);
     """,
+    """
+    CREATE TABLE counted (
+        sensor TEXT NOT NULL,
+        since REAL NOT NULL,
+        until REAL NOT NULL,
+        PRIMARY KEY (sensor, since)
+    ) WITHOUT ROWID;
+    INSERT INTO counted SELECT sensor, 0.0, until FROM learned;
+    DROP TABLE learned;
+    """,
 )
 """What takes a file from each version to the next; the first makes it."""
 

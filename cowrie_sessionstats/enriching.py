@@ -44,11 +44,11 @@ class Enrichment:
     _lock: Lock = field(factory=Lock, init=False)
     """Held while something goes from one of these to the other."""
 
-    def write(self, draft: Draft) -> None:
-        """Take one session; in the reactor's thread."""
+    def write(self, draft: Draft, *, is_new: bool = True) -> None:
+        """Take one session; in the reactor's thread. ``is_new``: it ended in this process."""
         number = next(self._numbers)
         self._waiting[number] = draft
-        if not self.worker.submit(lambda: self._complete(number)):
+        if not self.worker.submit(lambda: self._complete(number, is_new)):
             del self._waiting[number]
             self.deliver(self._without(draft))
 
@@ -67,12 +67,12 @@ class Enrichment:
         for draft in late:
             self.deliver(self._without(draft))
 
-    def _complete(self, number: int) -> None:
+    def _complete(self, number: int, is_new: bool) -> None:  # noqa: FBT001 - as write has it
         draft = self._waiting.get(number)
         if draft is None:
             return
         try:
-            summary = self._completed(draft)
+            summary = self._completed(draft, draft.way(is_new=is_new))
         except Exception as error:  # noqa: BLE001 - the record goes out without it
             trouble = f"{type(error).__name__}: {printable(str(error), ERROR_LIMIT)}"
             self.later(lambda: self.complaints.complain(f"{_TROUBLE}: {trouble}; please report it"))
@@ -83,8 +83,7 @@ class Enrichment:
             self._done.append(summary)
         self.later(self.flush)
 
-    def _completed(self, draft: Draft) -> Summary:
-        way = draft.way()
+    def _completed(self, draft: Draft, way: Way | None) -> Summary:
         past = None if way is None else self.ask_past(way)
         seen_before = 0 if past is None else past.seen_before
         findings = self.judge.findings(draft.facts, self.read_keys(draft), seen_before)

@@ -16,6 +16,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from cowrie_sessionstats._counted import Counted
 from cowrie_sessionstats.commands.fingerprints import PLACE, PLACES
 
 NODES_MAX: Final = 100_000
@@ -59,9 +60,6 @@ no more than so many of those that went on did it in another way than most, so t
 script only. In the study's corpus 2 % of those that go on after ``uname -a`` do, of its commonest
 script none."""
 
-SENSORS_MAX: Final = 1_000
-"""Sensors of which it is known up to when they were counted; of others, logs can count twice."""
-
 NODE_BYTES: Final = 110
 """Bytes of a row of the table besides its text, with what SQLite needs for it; measured, with a
 third to spare."""
@@ -87,6 +85,8 @@ class Way:
     """Seconds since 1970, as ``start``."""
     counts: bool = True
     """Whether the session is to be counted: this is not a revision of its record."""
+    is_new: bool = False
+    """Whether it ended in this process, so that no other can have counted it."""
 
 
 @frozen
@@ -132,8 +132,8 @@ _COLUMNS: Final = (
 class History:
     """Answers for sessions in their order, and counts them.
 
-    A session that ended before the last one that the file knew of its sensor, when it was opened,
-    was counted already: old logs can be read twice, and beside a Cowrie that has seen the same.
+    A session that ended within a time of its sensor that was counted before the file was opened is
+    known already: old logs can be read twice, and beside a Cowrie that has seen the same.
     """
 
     nodes_max: int = NODES_MAX
@@ -146,9 +146,11 @@ class History:
     """Places in the file and in memory; None before the file was asked."""
     _text: int = field(default=0, init=False)
     """Bytes of their texts."""
-    _learned: dict[str, float] = field(factory=dict, init=False)
-    """Up to when each sensor was counted when the file was opened; and now."""
-    _latest: dict[str, float] = field(factory=dict, init=False)
+    _counted: Counted = field(factory=Counted, init=False)
+    _is_begun: bool = field(default=False, init=False)
+    """Whether that was asked of the file that is there now."""
+    known: int = field(default=0, init=False)
+    """Sessions that were not counted because they were before."""
 
     def take(self, file: sqlite3.Connection, way: Way) -> Past:
         """Return what was before a session, and count it. sqlite3.Error if the file is no use."""
@@ -166,10 +168,11 @@ class History:
         past = _NEVER if last is None else _past(last)
         if way.length > PLACES:  # how many went on from there nobody counts
             past = Past(past.seen_before, past.first_seen, stopped_early=False, usual_next=None)
-        if way.counts and way.end > self._learned.get(way.sensor, -1.0):
+        if way.counts and not way.is_new and self._counted.is_known(way.sensor, way.end):
+            self.known += 1
+        elif way.counts:
             self._add(keys, nodes, way)
-            if way.sensor in self._latest or len(self._latest) < SENSORS_MAX:
-                self._latest[way.sensor] = max(way.end, self._latest.get(way.sensor, 0.0))
+            self._counted.add(way.sensor, way.end)
             self._answers[way.identity] = fingerprint, past
             if len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)
@@ -191,14 +194,14 @@ class History:
         file.executemany(
             _WRITE, ([getattr(n, c) for c in _COLUMNS] for n in self._changed.values())
         )
-        if self._changed:
-            file.executemany("INSERT OR REPLACE INTO learned VALUES (?, ?)", self._latest.items())
+        self._counted.write(file)
 
     def written(self) -> None:
         """Take note that the transaction succeeded."""
         for node in self._changed.values():
             node.is_changed = False
         self._changed.clear()
+        self._counted.written()
         if len(self._nodes) > self.cached:
             self._nodes.clear()
 
@@ -207,7 +210,7 @@ class History:
         self._nodes.clear()
         self._changed.clear()
         self._count = None
-        self._latest.clear()
+        self._is_begun = False
 
     def totals(self, file: sqlite3.Connection) -> tuple[int, int]:
         """Return how many sessions and how many scripts the file knows."""
@@ -223,9 +226,9 @@ class History:
             "SELECT count(*), coalesce(sum(length(CAST(text AS BLOB))), 0) FROM node"
         ).fetchone()
         self._count, self._text = int(count), int(text)
-        if not self._latest:
-            self._learned = dict(file.execute("SELECT sensor, until FROM learned"))
-            self._latest = dict(self._learned)
+        if not self._is_begun:
+            self._counted.load(file)
+            self._is_begun = True
 
     def _found(self, file: sqlite3.Connection, keys: tuple[int, ...]) -> dict[int, _Node]:
         """Return those of the places that are known; in one question to the file."""

@@ -213,7 +213,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         if isinstance(found, Summary):
             self._emit(found)
         else:
-            self._enrichment.write(found)
+            self._enrichment.write(found, is_new=False)
 
     def _emit(self, summary: Summary) -> None:
         for destination in self._destinations:

@@ -223,12 +223,15 @@ class Draft:
         """Return what the record holds, in the order of ``KEYS``."""
         return (*self.before, *findings, *past_values(past), *self.after)
 
-    def way(self) -> Way | None:
-        """Return the session's way through the script tree, if the history is to know of it."""
+    def way(self, *, is_new: bool = False) -> Way | None:
+        """Return the session's way through the script tree, if the history is to know of it.
+
+        ``is_new``: the session ended in this process.
+        """
         if self.trail is None:
             return None
         known = {key: self.before[place] for key, place in _KNOWN.items()}
-        return way_of(known, self.trail, counts=self.after[-1] == 0)
+        return way_of(known, self.trail, counts=self.after[-1] == 0, is_new=is_new)
 
     def summary(self, findings: Findings, past: Past | None = None) -> Summary:
         """Return the record."""
@@ -236,7 +239,7 @@ class Draft:
         return Summary(**known, time=self.time)
 
 
-def way_of(record: Mapping[str, Any], trail: Trail, *, counts: bool) -> Way:
+def way_of(record: Mapping[str, Any], trail: Trail, *, counts: bool, is_new: bool = False) -> Way:
     """Return the way through the script tree of the session that ``record`` is of."""
     return Way(
         identity({key: value for key, value in record.items() if value is not None}),
@@ -248,6 +251,7 @@ def way_of(record: Mapping[str, Any], trail: Trail, *, counts: bool) -> Way:
         trail.start,
         trail.end,
         counts=counts,
+        is_new=is_new,
     )
 
 

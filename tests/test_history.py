@@ -19,6 +19,7 @@ from logs import as_lines, summarize, tool, write_log
 from samples import START, closed, command, connect, event, login
 
 from cowrie_sessionstats import _database
+from cowrie_sessionstats._counted import SPANS_MAX
 from cowrie_sessionstats.commands import Script
 from cowrie_sessionstats.commands.fingerprints import PLACE, PLACES
 from cowrie_sessionstats.findings.judging import default_templates
@@ -164,6 +165,56 @@ scripts = st.lists(
     st.lists(st.sampled_from(["id", "ls", "w", "uname -a", "pwd"]), min_size=1, max_size=6),
     min_size=1, max_size=60,
 )  # fmt: skip
+
+
+def counted(path: Path, numbers: Sequence[int], *, is_new: bool = False) -> tuple[int, int]:
+    """Return how many sessions a history knows that was shown these, and how many it had known."""
+    file = _database.connect(path)
+    history = History()
+    for number in numbers:
+        history.take(file, evolve(way(SCRIPT, number), is_new=is_new))
+    with _database.transaction(file):
+        history.write(file)
+    sessions, _ = history.totals(file)
+    file.close()
+    return sessions, history.known
+
+
+def test_old_logs_can_be_learned_in_any_order(tmp_path: Path) -> None:
+    """What lies between two times that are known, or before all, is counted; and only once."""
+    path = tmp_path / "history.sqlite"
+    assert counted(path, range(100, 110), is_new=True) == (10, 0)
+    assert counted(path, range(120, 130), is_new=True) == (20, 0)
+    assert counted(path, range(50, 60)) == (30, 0)
+    assert counted(path, range(50, 130)) == (80, 30)
+    assert counted(path, range(40, 140)) == (100, 80)
+    assert counted(path, range(40, 140)) == (100, 100)
+
+
+def test_many_starts_take_little_room(tmp_path: Path) -> None:
+    """Each makes a span, the closest become one; what ends now counts, whatever the clock says."""
+    path = tmp_path / "history.sqlite"
+    for start in range(SPANS_MAX + 5):
+        counted(path, [100 * start, 100 * start + 1], is_new=True)
+    assert counted(path, [5, 6], is_new=True)[1] == 0
+    assert counted(path, [5, 6, 100, 101])[1] == 4
+    file = _database.connect(path)
+    (spans,) = file.execute("SELECT count(*) FROM counted").fetchone()
+    assert spans == SPANS_MAX
+    file.close()
+
+
+def test_a_file_of_version_2_keeps_what_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to when it was counted is known, since when is not."""
+    path = tmp_path / "history.sqlite"
+    with monkeypatch.context() as patched:
+        patched.setattr(_database, "VERSION", 2)
+        file = _database.connect(path)
+        file.execute("INSERT INTO learned VALUES ('s', ?)", (START + 10,))
+        file.close()
+    assert counted(path, range(20)) == (10, 10)
 
 
 @st.composite
@@ -406,10 +457,11 @@ def test_learn_teaches_a_new_sensor(tmp_path: Path) -> None:
     (cowrie / "cowrie.cfg").write_text("[output_sessionstats]\nenabled = true\n")
     log = tmp_path / "old.json"
     log.write_bytes(log_of([SCRIPT] * 30 + [["id"]] * 3))
-    for _ in range(2):
+    for again in range(2):
         said = tool("learn", log, "--cowrie", cowrie)
         assert said.status == 0, said.err
         assert "knows 33 sessions of 2 scripts now" in said.err
+        assert ("33 sessions are of a time that the history has counted" in said.err) == again
         assert said.out == b""
     store = Store(cowrie / "var/lib/cowrie/sessionstats.sqlite", (), lambda: START, pytest.fail)
     assert store.open()

@@ -63,6 +63,7 @@ def follow(request: Request, state: Path | None) -> int:
     except FAILURES as error:
         return failed(error, request.output)
     else:
+        following.totals.known = 0 if historian is None else historian.history.known
         say(last_line(following.totals))
         return DONE
     finally:

@@ -87,6 +87,12 @@ def last_line(totals: Totals) -> str:
         )
     if totals.dropped:
         parts.append(f"{_counted(totals.dropped, 'event')} came too late for a session to count it")
+    if totals.known:
+        one = totals.known == 1
+        parts.append(
+            f"{_counted(totals.known, 'session')} {'is' if one else 'are'} of a time that the "
+            f"history has counted, and {'is' if one else 'are'} not counted again"
+        )
     if totals.repeats:
         one = totals.repeats == 1
         parts.append(

@@ -49,6 +49,8 @@ class Totals:
     records: int = 0
     left_open: int = 0
     dropped: int = 0
+    known: int = 0
+    """Sessions that the history had counted before."""
 
 
 @define(eq=False)
@@ -110,6 +112,7 @@ class Running:
             elif runs and self.settings.history is not None:
                 with closing(Historian(self.settings.history)) as historian:
                     yield from historian.completed(merged(spools, runs))
+                    self.totals.known = historian.history.known
 
     def _crew(self, spools: list[IO[bytes]], total: int) -> _Crew:
         if self.jobs == 1:
