@@ -230,7 +230,8 @@ class Draft:
         """
         if self.trail is None:
             return None
-        known = {key: self.before[place] for key, place in _KNOWN.items()}
+        placed = ((key, self.before[place]) for key, place in _KNOWN.items())
+        known = {key: value for key, value in placed if value is not None}
         return way_of(known, self.trail, counts=self.after[-1] == 0, is_new=is_new)
 
     def summary(self, findings: Findings, past: Past | None = None) -> Summary:
@@ -240,9 +241,12 @@ class Draft:
 
 
 def way_of(record: Mapping[str, Any], trail: Trail, *, counts: bool, is_new: bool = False) -> Way:
-    """Return the way through the script tree of the session that ``record`` is of."""
+    """Return the way through the script tree of the session that ``record`` is of.
+
+    What the record leaves out must not be there as None.
+    """
     return Way(
-        identity({key: value for key, value in record.items() if value is not None}),
+        identity(record),
         trail.path,
         trail.link,
         trail.length,

@@ -101,7 +101,7 @@ class Historian:
         record = read_record(line)
         past = self.ask(record, trail, record["revision"] == 0 if counts is None else counts)
         add_past(record, past)
-        return encode(tuple(record.get(key) for key in KEYS))
+        return encode(tuple(map(record.get, KEYS)))
 
     def ask(self, record: dict[str, Any], trail: Trail, counts: bool) -> Past:  # noqa: FBT001
         """Return what was before a session, and count it."""
