@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import rules_table
 from logs import summarize
 
 from cowrie_sessionstats.commands import Script, Templates, default_vocabulary
-from cowrie_sessionstats.commands.marks import MATCHED, Marks, Pattern, compiled
 from cowrie_sessionstats.findings.rules import (
     Check,
     Counts,
@@ -34,6 +31,7 @@ else:
     import tomli as tomllib
 
 INNOCENT = tomllib.loads(Path(__file__).with_name("innocent.toml").read_text("utf-8"))
+VARIANTS = tomllib.loads(Path(__file__).with_name("variants.toml").read_text("utf-8"))
 RULES = default_rules()
 BY_EXAMPLE = [rule for rule in (*RULES.checks, *RULES.labels) if rule.example]
 STUDY = [
@@ -80,27 +78,38 @@ def test_a_rule_is_seen_among_other_commands_and_through_sudo(rule: Check | Labe
     assert found.check_last is None
 
 
-def innocents() -> list[tuple[str, str, str]]:
-    """Return kind of rule, its id or a star, and a line."""
+def listed(tables: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """Return kind of rule, its id, and each line or session that is given for it."""
     return [
-        (kind, name, line)
-        for kind, tables in INNOCENT.items()
-        for name, lines in tables.items()
-        for line in lines
+        (kind, name, session)
+        for kind, rules in tables.items()
+        for name, sessions in rules.items()
+        for session in sessions
     ]
 
 
-@pytest.mark.parametrize(("kind", "name", "line"), innocents())
+@pytest.mark.parametrize(("kind", "name", "session"), listed(VARIANTS))
+def test_a_rule_is_seen_however_it_is_written(
+    kind: str, name: str, session: str | list[str]
+) -> None:
+    """Sessions of ``variants.toml``: other flags, paths, wrappers, quotes and chains."""
+    found = seen([session] if isinstance(session, str) else session)
+    assert name in (found.checks if kind == "check" else found.labels)
+
+
+def test_each_rule_has_variants_and_innocents() -> None:
+    """But those that counters alone decide."""
+    for kind, rules in (("check", RULES.checks), ("label", RULES.labels)):
+        ids = {rule.id for rule in rules if rule.any or rule.all}
+        assert ids == set(VARIANTS[kind])
+        assert ids == set(INNOCENT[kind]) - {"*"}
+
+
+@pytest.mark.parametrize(("kind", "name", "line"), listed(INNOCENT))
 def test_a_rule_is_not_seen_where_it_only_looks_so(kind: str, name: str, line: str) -> None:
     """Lines of ``innocent.toml``; a star stands for all rules of the kind."""
     found = seen([line]).checks if kind == "check" else seen([line]).labels
     assert not found if name == "*" else name not in found
-
-
-def test_the_innocents_are_of_rules_that_exist() -> None:
-    """A rule that is renamed takes its lines along."""
-    known = {"check": {c.id for c in RULES.checks}, "label": {c.id for c in RULES.labels}}
-    assert not [(k, n) for k, n, _ in innocents() if n != "*" and n not in known[k]]
 
 
 @pytest.mark.parametrize(("line", "check"), STUDY)
@@ -123,13 +132,11 @@ def test_labels_that_follow_from_counters(counts: Counts, label: str) -> None:
     assert not seen([], Counts()).labels
 
 
-def test_the_readme_names_every_check_and_label() -> None:
-    """With what it tests, or its techniques."""
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    for check in RULES.checks:
-        assert f"| `{check.id}` | {check.tests} |" in readme
-    for label in RULES.labels:
-        assert f"| `{label.id}` | {', '.join(label.techniques)} |" in readme
+def test_the_readme_has_the_tables_of_checks_and_labels() -> None:
+    """As ``tests/rules_table.py`` prints them."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    for table in (rules_table.checks(), rules_table.labels()):
+        assert "\n".join(table) in readme
 
 
 def test_marks_reach_behind_the_templates_that_a_record_holds() -> None:
@@ -246,94 +253,3 @@ def test_the_command_line_takes_own_rules(tmp_path: Path) -> None:
     assert (said.status, said.out) == (2, b"")
     assert "own.toml, line 1" in said.err
     assert "Traceback" not in said.err
-
-
-# ---------------------------------------------------------------- hostile templates
-
-
-@settings(max_examples=300)
-@given(
-    st.one_of(
-        st.text(),
-        st.lists(
-            st.sampled_from(
-                [
-                    ";",
-                    "&",
-                    "|",
-                    "(",
-                    "$(",
-                    "`",
-                    "/",
-                    "//",
-                    "echo",
-                    "-e",
-                    "<bytes>",
-                    ">",
-                    "cat",
-                    "/bin/",
-                    "/proc/",
-                    "busybox",
-                    "rm",
-                    "-rf",
-                    "wget",
-                    "<url>",
-                    "<name1>",
-                    "lspci",
-                    "dmesg",
-                    "kvm",
-                    "cpuinfo",
-                    "crontab",
-                    "nohup",
-                    "sudo",
-                    "x=1",
-                    "ps",
-                ]
-            ),
-            max_size=60,
-        ).map(" ".join),
-    )
-)
-def test_any_text_can_be_marked(text: str) -> None:
-    """Nothing raises, and what is remembered is what is found anew."""
-    assert RULES.marks.of(text) == RULES.marks._find(text[:MATCHED])
-
-
-@pytest.mark.parametrize(
-    "piece",
-    ["; ", "/", "busybox ", "sudo ", "echo -e <bytes> > a ", "wget <url> ", "a=b ", "rm -r ", "(",
-     "lspci ", "ps ", "echo $((", "> /a/b ", "kill -9 "],
-)  # fmt: skip
-def test_no_text_takes_out_of_proportion(piece: str) -> None:
-    """The dearest text that fits takes milliseconds, not seconds: twice as long, not four times."""
-    words = " wget rm ps echo busybox kill cat cpuinfo lspci dmesg crontab name1 log iptables"
-    short, long = ((piece * 4096)[:n] + words for n in (MATCHED // 2, MATCHED - len(words)))
-    marks = RULES.marks
-
-    def least(text: str) -> float:
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            marks._find(text)
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    assert least(long) < 12 * least(short) + 0.01
-
-
-def test_words_and_patterns_agree_with_a_plain_search() -> None:
-    """A pattern with words matches exactly what a search for all patterns would."""
-    chance = random.Random(3)
-    tokens = ["alpha", "beta", "gamma", ";", "x"]
-    patterns = [
-        Pattern(compiled("@alpha"), ("alpha",)),
-        Pattern(compiled("beta gamma"), ("gamma",)),
-        Pattern(compiled("x$")),
-    ]
-    marks = Marks(patterns)
-    texts: Sequence[str] = [
-        " ".join(chance.choices(tokens, k=chance.randint(0, 6))) for _ in range(500)
-    ]
-    for text in texts:
-        plain = sum(1 << n for n, p in enumerate(patterns) if p.regex.search(text))
-        assert marks.of(text) == plain

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from attrs import field, frozen
 
 from cowrie_sessionstats._toml import TOMLDecodeError, loads
-from cowrie_sessionstats.commands.marks import Marks, Pattern, compiled
+from cowrie_sessionstats.commands.marks import Marks, Pattern, pattern
 
 FILE_LIMIT: Final = 1 << 20
 """Bytes of an operator's rules that are read: ours have 40,000."""
@@ -20,8 +20,11 @@ FILE_LIMIT: Final = 1 << 20
 RULES_LIMIT: Final = 500
 """Rules at most: each costs the reactor a little for every command."""
 
+PATTERNS_LIMIT: Final = 2_000
+"""Patterns of all rules at most: a session has a bit for each, and ours have 300."""
+
 PATTERN_LIMIT: Final = 1_000
-"""Characters of a pattern."""
+"""Characters of a pattern: our longest has 340."""
 
 _KEPT: Final = 4096
 """Answers that are remembered, 2 MB: nearly all sessions match the same few rules."""
@@ -65,6 +68,8 @@ class Rule:
     none: int = 0
     least: tuple[tuple[int, int], ...] = ()
     """Fields of ``Counts`` by their place, and what they have to reach."""
+    logged_in: bool | None = None
+    """What that has to be; None: it does not matter."""
     example: tuple[str, ...] = ()
 
     def holds(self, marks: int, counts: Counts) -> bool:
@@ -74,6 +79,7 @@ class Rule:
             and marks & self.all == self.all
             and not marks & self.none
             and all(counts[place] >= number for place, number in self.least)
+            and self.logged_in in (None, counts.logged_in)
         )
 
 
@@ -98,53 +104,66 @@ class Rules:
 
     checks: tuple[Check, ...]
     labels: tuple[Label, ...]
-    marks: Marks
+    patterns: tuple[Pattern, ...]
+    """All of theirs; the bits in their masks tell which."""
+    marks: Marks = field(init=False)
+    """What finds them in a template."""
+    _most: tuple[int, ...] = field(init=False)
+    """What is the most that a rule asks of each of ``Counts``: more makes no difference."""
     _seen: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        asked = [pair for rule in (*self.checks, *self.labels) for pair in rule.least]
+        most = [
+            max((number for where, number in asked if where == place), default=0)
+            for place in range(len(_COUNTED))
+        ]
+        object.__setattr__(self, "marks", Marks(self.patterns))
+        object.__setattr__(self, "_most", tuple(most))
         object.__setattr__(self, "_seen", lru_cache(_KEPT)(self._find))
 
     def seen(self, marks: int, last_marks: int, counts: Counts) -> Seen:
-        """Return what the rules say of a session whose templates have ``marks``."""
-        if max(counts) > _MOST:
-            counts = _clipped(counts)
-        found: Seen = self._seen(marks, last_marks, counts)
+        """Return what the rules say of a session whose templates have ``marks``.
+
+        ``last_marks`` are those of its last template. Answers are remembered.
+        """
+        few = [min(pair) for pair in zip(counts, self._most, strict=False)]
+        found: Seen = self._seen(marks, last_marks, Counts._make([*few, counts.logged_in]))
         return found
 
     def _find(self, marks: int, last_marks: int, counts: Counts) -> Seen:
-        checks = [check.id for check in self.checks if check.holds(marks, counts)]
-        last = (c.id for c in self.checks if c.id in checks and c.any & last_marks)
+        checks = [check for check in self.checks if check.holds(marks, counts)]
+        last = (check.id for check in checks if (check.any | check.all) & last_marks)
         labels = [label for label in self.labels if label.holds(marks, counts)]
         techniques = {technique for label in labels for technique in label.techniques}
         return Seen(
-            tuple(dict.fromkeys(checks))[:_LISTED],
+            tuple(dict.fromkeys(check.id for check in checks))[:_LISTED],
             next(last, None),
             tuple(dict.fromkeys(label.id for label in labels))[:_LISTED],
             tuple(sorted(techniques))[:_LISTED],
         )
 
 
-_MOST: Final = 100
-
-
-def _clipped(counts: Counts) -> Counts:
-    """Return the counts as far as rules ask for them, so that answers can be remembered."""
-    known = {name: min(getattr(counts, name), _MOST) for name in _COUNTED}
-    return Counts(logged_in=counts.logged_in, **known)
-
-
 # ---------------------------------------------------------------- reading
 
 _LISTS: Final = ("any", "all", "none")
 _COUNTED: Final = ("commands", "downloads", "uploads", "forwards", "login_attempts")
-_COMMON: Final = {"id", "source", "example", "words", *_LISTS, *_COUNTED}
+"""The first fields of ``Counts``."""
+_MOST: Final = 100_000
+"""What a rule can ask of them: the study's longest session has 27,742 commands."""
+_COMMON: Final = {"id", "source", "example", "words", "logged_in", *_LISTS, *_COUNTED}
 _KEYS: Final = {
     "check": _COMMON | {"tests", "reads_only"},
     "label": _COMMON | {"techniques"},
 }
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_TECHNIQUE: Final = re.compile(r"T\d{4}(?:\.\d{3})?")
+_TECHNIQUE: Final = re.compile(r"T[0-9]{4}(?:\.[0-9]{3})?")
 _WORD: Final = re.compile(r"\w+", re.ASCII)
+_NO_CODE: Final = re.compile(
+    r"""\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*""",
+    re.DOTALL,
+)
+"""TOML's strings and comments."""
 
 
 @frozen
@@ -154,23 +173,29 @@ class _File:
     where: str
     text: str
 
-    def refuse(self, kind: str, number: int, trouble: str, key: str = "") -> RuleError:
-        """Return an error that names the line of a rule, or of one of its keys."""
-        return RuleError(f"{self.where}, line {self.line(kind, number, key)}: {trouble}")
+    def refuse(self, kind: str, number: int, trouble: str, key: str, value: str) -> RuleError:
+        """Return an error that names the line of a rule, of one of its keys, or of a value."""
+        return RuleError(f"{self.where}, line {self.line(kind, number, key, value)}: {trouble}")
 
-    def line(self, kind: str, number: int, key: str) -> int:
-        """Return the line of the rule's ``number``-th table, or of ``key`` in it."""
-        head = re.compile(rf"\s*\[\[\s*{kind}\s*\]\]")
-        lines = self.text.splitlines()
-        starts = [at for at, line in enumerate(lines) if head.match(line)]
+    def line(self, kind: str, number: int, key: str = "", value: str = "") -> int:
+        """Return the line of the ``number``-th table of a kind, of ``key`` in it, or of a value.
+
+        The parser does not tell, so it is looked for in the text without strings and comments.
+        """
+        lines = self.text.split("\n")
+        code = _NO_CODE.sub(lambda found: "\n" * found[0].count("\n"), self.text).split("\n")
+        head = re.compile(rf"\s*\[\[?\s*{kind}\b")
+        starts = [at for at, line in enumerate(code) if head.match(line)]
         if number >= len(starts):
-            return 1
-        for at in range(starts[number] + 1, len(lines)):
-            if lines[at].lstrip().startswith("[["):
-                break
-            if key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", lines[at]):
-                return at + 1
-        return starts[number] + 1
+            whole = re.compile(rf"\s*{kind}\b")
+            return next((at for at, line in enumerate(code, 1) if whole.match(line)), 1)
+        first = starts[number]
+        behind = (at for at in range(first + 1, len(code)) if code[at].lstrip().startswith("[["))
+        rule = range(first + 1, next(behind, len(code)))
+        found = next((at for at in rule if re.match(rf"\s*{re.escape(key)}\s*=", code[at])), None)
+        if not key or found is None:
+            return first + 1
+        return next((at for at in rule if value and at >= found and value in lines[at]), found) + 1
 
 
 @frozen
@@ -179,7 +204,8 @@ class _Raw:
 
     kind: str
     table: Mapping[str, Any]
-    patterns: Mapping[str, tuple[re.Pattern[str], ...]]
+    patterns: Mapping[str, tuple[tuple[str, Pattern], ...]]
+    """Their texts and what these stand for."""
 
 
 @cache
@@ -189,14 +215,14 @@ def default_rules() -> Rules:
 
 
 def read_rules(path: Path) -> Rules:
-    """Return the package's rules with those of an operator's file.
+    """Return the package's rules with those of an operator's file, which come first.
 
     A rule of the same kind and ``id`` takes the place of the package's. RuleError names the line
     of the first mistake.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_LIMIT + 1)
+        with path.open("rb") as stream:
+            content = stream.read(FILE_LIMIT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RuleError(f"{path} cannot be read: {reason}. Name a file of rules") from None
@@ -207,11 +233,10 @@ def read_rules(path: Path) -> Rules:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise RuleError(f"{path}, line {line}: this is no UTF-8. Save it as UTF-8") from None
-    own = _read(_File(str(path), text))
+    file = _File(str(path), text.replace("\r\n", "\n"))
+    own = _read(file)
     replaced = {(raw.kind, raw.table["id"]) for raw in own}
     kept = [raw for raw in _packaged() if (raw.kind, raw.table["id"]) not in replaced]
-    if len(kept) + len(own) > RULES_LIMIT:
-        raise RuleError(f"{path}: more than {RULES_LIMIT} rules. Remove some")
     return _numbered([*own, *kept])
 
 
@@ -229,30 +254,49 @@ def _read(file: _File) -> list[_Raw]:
         tables = loads(file.text)
     except (TOMLDecodeError, RecursionError) as error:
         at = re.search(r"at line (\d+)", str(error))
-        line = at[1] if at else str(max(1, len(file.text.splitlines())))
-        raise RuleError(f"{file.where}, line {line}: this is no TOML: {error}") from None
+        line = at[1] if at else str(max(1, file.text.rstrip().count("\n") + 1))
+        raise RuleError(
+            f"{file.where}, line {line}: this is no TOML: {error}. Correct the line"
+        ) from None
     for key in tables:
         if key not in _KEYS:
-            lines = file.text.splitlines()
-            at_line = next((n for n, text in enumerate(lines, 1) if key in text), 1)
             raise RuleError(
-                f"{file.where}, line {at_line}: `{key:.40}` is unknown: rules stand in [[check]] "
-                "and [[label]]"
+                f"{file.where}, line {file.line(re.escape(key), 0)}: `{key:.40}` is unknown: rules "
+                "stand in [[check]] and [[label]]"
             )
     found: list[_Raw] = []
+    patterns = 0
     for kind in _KEYS:
         rules = tables.get(kind, [])
         if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-            raise RuleError(f"{file.where}: each {kind} needs a head of its own: [[{kind}]]")
-        found += [_checked(file, kind, number, rule) for number, rule in enumerate(rules)]
+            raise RuleError(
+                f"{file.where}, line {file.line(kind, 0)}: each {kind} needs a head of its own: "
+                f"[[{kind}]]"
+            )
+        ids: set[str] = set()
+        for number, rule in enumerate(rules):
+            raw = _checked(file, kind, number, rule)
+            patterns += sum(map(len, raw.patterns.values()))
+            if len(found) >= RULES_LIMIT or patterns > PATTERNS_LIMIT:
+                raise RuleError(
+                    f"{file.where}, line {file.line(kind, number)}: more than {RULES_LIMIT} rules "
+                    f"or {PATTERNS_LIMIT} patterns. Remove some"
+                )
+            if kind == "check" and rule["id"] in ids:
+                raise file.refuse(
+                    kind, number, f"there is a check `{rule['id']}` before. Name it otherwise",
+                    "id", "",
+                )  # fmt: skip
+            ids.add(rule["id"])
+            found.append(raw)
     return found
 
 
 def _checked(  # noqa: C901, PLR0912  one check a key
     file: _File, kind: str, number: int, rule: dict[str, Any]
 ) -> _Raw:
-    def refuse(trouble: str, key: str = "") -> RuleError:
-        return file.refuse(kind, number, trouble, key)
+    def refuse(trouble: str, key: str = "", value: str = "") -> RuleError:
+        return file.refuse(kind, number, trouble, key, value)
 
     for key in rule:
         if key not in _KEYS[kind]:
@@ -268,21 +312,23 @@ def _checked(  # noqa: C901, PLR0912  one check a key
         _texts(rule.get(key, []), key, refuse)
     for word in rule.get("words", []):
         if _WORD.fullmatch(word) is None:
-            raise refuse(f"`{word:.40}` is no word: letters, digits and _ only", "words")
+            raise refuse(f"`{word:.40}` is no word: letters, digits and _ only", "words", word)
     for technique in rule.get("techniques", []):
         if _TECHNIQUE.fullmatch(technique) is None:
             raise refuse(
-                f"`{technique:.40}` is no technique's id, such as T1059 or T1059.004", "techniques"
-            )
+                f"`{technique:.40}` is no technique's id, such as T1059 or T1059.004",
+                "techniques", technique,
+            )  # fmt: skip
     example = rule.get("example", [])
     _texts([example] if isinstance(example, str) else example, "example", refuse)
     for key in _COUNTED:
         value = rule.get(key, 1)
         if type(value) is not int or not 1 <= value <= _MOST:
             raise refuse(f"`{key}` must be a whole number from 1 to {_MOST}", key)
-    if not isinstance(rule.get("reads_only", False), bool):
-        raise refuse("`reads_only` must be true or false", "reads_only")
-    patterns = {key: _patterns(rule.get(key, []), key, refuse) for key in _LISTS}
+    for key in ("reads_only", "logged_in"):
+        if not isinstance(rule.get(key, False), bool):
+            raise refuse(f"`{key}` must be true or false", key)
+    patterns = {key: _patterns(rule, key, refuse) for key in _LISTS}
     if not patterns["any"] and not patterns["all"] and not rule.keys() & set(_COUNTED):
         raise refuse(f"there is nothing to look for: add any = [...], all = [...] or {_COUNTED[1]}")
     return _Raw(kind, rule, patterns)
@@ -293,19 +339,26 @@ def _texts(value: object, key: str, refuse: Any) -> None:
         raise refuse(f"`{key}` must be a list of texts", key)
 
 
-def _patterns(value: Any, key: str, refuse: Any) -> tuple[re.Pattern[str], ...]:
+def _patterns(rule: dict[str, Any], key: str, refuse: Any) -> tuple[tuple[str, Pattern], ...]:
+    value = rule.get(key, [])
     _texts(value, key, refuse)
     found = []
     for text in value:
         if not text or len(text) > PATTERN_LIMIT:
-            raise refuse(f"`{key}`: a pattern has from 1 to {PATTERN_LIMIT} characters", key)
+            raise refuse(
+                f"`{key}`: a pattern has from 1 to {PATTERN_LIMIT} characters", key, text[:40]
+            )
         try:
-            pattern = compiled(text)
+            one = pattern(text, rule.get("words", ()))
         except (re.error, RecursionError, OverflowError) as error:
-            raise refuse(f"`{key}`: {text!r:.80} is no regular expression: {error}", key) from None
-        if pattern.search("") is not None:
-            raise refuse(f"`{key}`: {text!r:.80} matches nothing at all, too: make it longer", key)
-        found.append(pattern)
+            raise refuse(
+                f"`{key}`: {text!r:.80} is no regular expression: {error}", key, text
+            ) from None
+        if one.regex.search("") is not None:
+            raise refuse(
+                f"`{key}`: {text!r:.80} matches nothing at all, too: make it longer", key, text
+            )
+        found.append((text, one))
     return tuple(found)
 
 
@@ -316,11 +369,10 @@ def _numbered(raws: Iterable[_Raw]) -> Rules:
 
     def mask(raw: _Raw, key: str) -> int:
         found = 0
-        words = tuple(raw.table.get("words", ()))
-        for regex in raw.patterns[key]:
-            number = known.setdefault((regex.pattern, words), len(patterns))
+        for text, one in raw.patterns[key]:
+            number = known.setdefault((text, one.words), len(patterns))
             if number == len(patterns):
-                patterns.append(Pattern(regex, words))
+                patterns.append(one)
             found |= 1 << number
         return found
 
@@ -333,9 +385,8 @@ def _numbered(raws: Iterable[_Raw]) -> Rules:
             "id": table["id"],
             "source": table["source"],
             **{key: mask(raw, key) for key in _LISTS},
-            "least": tuple(
-                (Counts._fields.index(key), table[key]) for key in _COUNTED if key in table
-            ),
+            "least": tuple((at, table[key]) for at, key in enumerate(_COUNTED) if key in table),
+            "logged_in": table.get("logged_in"),
             "example": (example,) if isinstance(example, str) else tuple(example),
         }
         if raw.kind == "check":
@@ -343,4 +394,4 @@ def _numbered(raws: Iterable[_Raw]) -> Rules:
             checks.append(Check(**common, tests=table["tests"], reads_only=reads_only))
         else:
             labels.append(Label(**common, techniques=tuple(table.get("techniques", ()))))
-    return Rules(tuple(checks), tuple(labels), Marks(patterns))
+    return Rules(tuple(checks), tuple(labels), tuple(patterns))
