@@ -191,6 +191,23 @@ def test_own_rules_come_first_and_replace_those_of_the_package(tmp_path: Path) -
     assert "kill-job" in seen(["kill %1"], rules=rules).checks
 
 
+def test_the_readmes_own_rules_do_what_it_says(tmp_path: Path) -> None:
+    """As they stand there: each is seen in a session, and not without what it asks for."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    (text,) = re.findall(r"```toml\n(\[\[check\]\]\n.*?)```", readme, re.DOTALL)
+    (line,) = re.findall(r"the label is seen in `([^`]+)`", readme)
+    rules = read_rules(write(tmp_path, text))
+    assert seen(["sudo cat /opt/canary"], rules=rules).check_last == "our-canary"
+    assert "our-camera-worm" in seen([line], Counts(downloads=1), rules).labels
+    assert "our-camera-worm" not in seen([line], rules=rules).labels
+    assert "our-camera-worm" not in seen(line.split("; ")[:1], Counts(downloads=1), rules).labels
+
+
+FOLDED = OWN.replace('"whether the canary sings"', "'''\n[[check]]\nid = 1 '''")
+"""With a text over lines that look like the head of a rule."""
+MANY = "\n".join(f"[[label]]\nid = 'a{n}'\nsource = 'x'\nany = ['b{n}']" for n in range(501))
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
@@ -206,8 +223,22 @@ def test_own_rules_come_first_and_replace_those_of_the_package(tmp_path: Path) -
         (OWN.replace("any = ['@lsb", "some = ['@lsb"), 13, "`some` is unknown"),
         (OWN + "downloads = 0\n", 14, "must be a whole number"),
         ("[[label]]\nid = 'a'\nsource = 'x'\n", 1, "nothing to look for"),
+        (OWN + OWN.split("[[label]]", maxsplit=1)[0], 16, "there is a check `our-canary` before"),
+        (OWN.replace("['@cat", "[\n  '@ls (/opt)',\n  '(a'] #"), 9, "expression: missing )"),
+        ("note = '''\n[[check]]\n'''\n" + OWN, 1, "`note` is unknown"),
+        (f"{OWN}''", 14, "this is no TOML"),
+        (FOLDED.replace("['@cat", "['(@cat"), 9, "is no regular expression"),
+        (OWN.replace("[[label]]", "[[label]]\nlogged_in = 1"), 10, "must be true or false"),
+        ("[check]\nid = 'a'\n", 1, "needs a head of its own"),
+        ("label = [\n  {id = 'A', source = 'x', any = ['b']},\n]\n", 1, "`id` must be"),
+        (MANY, 2001, "more than 500 rules"),
+        (OWN.replace("'@cat", "'" + "x" * 1001), 7, "from 1 to 1000 characters"),
+        (OWN.replace('"T1592"', '"T1592.1"'), 12, "is no technique's id"),
+        (OWN.replace('"T1592"', "1592"), 12, "must be a list of texts"),
+        (OWN.replace("@cat", "a{1,99999999999999999999}"), 7, "is no regular expression"),
+        (OWN.replace("@cat", "(" * 900), 7, "is no regular expression"),
         ("[[label]]\nid = 'a'\nsource = 'x'\nany = 'a'\n", 4, "must be a list"),
-        ("check = 3\n", 1, "needs a head of its own"),
+        ("\ncheck = 3\n", 2, "needs a head of its own"),
     ],
 )
 def test_a_broken_rule_is_named_with_file_and_line(
@@ -219,8 +250,7 @@ def test_a_broken_rule_is_named_with_file_and_line(
         read_rules(path)
     assert str(caught.value).startswith(str(path))
     assert what in str(caught.value)
-    if "head of its own" not in what:
-        assert f"line {line}:" in str(caught.value)
+    assert f"line {line}:" in str(caught.value)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
