@@ -96,7 +96,7 @@ def test_one_session_from_beginning_to_end() -> None:
         "automation_score": 75,
         "automation_reasons": ["library_client"],
         "checks": [],
-        "labels": ["reconnaissance", "user-discovery", "file-upload"],
+        "labels": ["file-upload", "reconnaissance", "user-discovery"],
         "techniques": ["T1033", "T1082", "T1105"],
         "late_events": 0,
         "revision": 0,
