@@ -78,6 +78,7 @@ MIGRATIONS: Final = (
     INSERT INTO counted SELECT sensor, 0.0, until FROM learned;
     DROP TABLE learned;
     """,
+    "CREATE INDEX record_only ON record (only) WHERE only IS NOT NULL",
 )
 """What takes a file from each version to the next; the first makes it."""
 
@@ -188,6 +189,27 @@ def is_busy(error: sqlite3.Error) -> bool:
     """Return whether another process holds the file."""
     code = getattr(error, "sqlite_errorcode", None)
     return "locked" in str(error) if code is None else code & 0xFF in _BUSY
+
+
+def waiting(file: sqlite3.Connection, name: str, cursor: int) -> tuple[int, float | None]:
+    """Return how many records behind ``cursor`` a destination has to get, and when the oldest came.
+
+    Without a look at the records themselves, of which there can be gigabytes.
+    """
+    ((count,),) = file.execute(
+        "SELECT count(*) FROM record INDEXED BY record_identity WHERE seq > ?", (cursor,)
+    )
+    ((others,),) = file.execute(
+        "SELECT count(*) FROM record INDEXED BY record_only "
+        "WHERE only IS NOT NULL AND only != ? AND seq > ?",
+        (name, cursor),
+    )
+    oldest = file.execute(
+        "SELECT added FROM record WHERE seq > ? AND (only IS NULL OR only = ?) "
+        "ORDER BY seq LIMIT 1",
+        (cursor, name),
+    ).fetchone()
+    return count - others, None if oldest is None else oldest[0]
 
 
 def used(file: sqlite3.Connection) -> int:

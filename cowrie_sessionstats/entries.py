@@ -61,6 +61,18 @@ class Checkpoint:
     packed: bytes
 
 
+@frozen
+class Backlog:
+    """How far a destination is behind."""
+
+    waiting: int
+    oldest: float | None
+    """When the oldest record that waits was added, in seconds since 1970."""
+    delivered: int
+    set_aside: int
+    lost: int
+
+
 def known_by(packed: bytes) -> tuple[bytes, int]:
     """Return a record's identity and revision; of one that is damaged, those of none."""
     try:

@@ -64,11 +64,15 @@ class Options:
     """Where Cowrie keeps its recordings of terminals; absolute. None: it makes none."""
     forward: tuple[str, ...] = ()
     """Destinations; each has a section of its own (``destination_section``)."""
+    metrics_file: Path | None = None
+    """Where figures for Prometheus go; absolute. None: nowhere."""
+    metrics_endpoint: bool = False
+    """Whether Cowrie's own endpoint for Prometheus has them, too."""
 
 
 KNOWN: Final = (
     *("enabled", "log", "logfile", "pipeline", "max_sessions", "passwords", "vocabulary", "rules"),
-    *("store", "outbox_max", "forward"),
+    *("store", "outbox_max", "forward", "metrics_file", "metrics_endpoint"),
 )
 
 
@@ -101,6 +105,8 @@ def read_options(config: ConfigParser, environment: Mapping[str, str]) -> Option
         store=_store(config),
         outbox_max=_size(config, "outbox_max", OUTBOX_MAX),
         forward=_forward(config),
+        metrics_file=_metrics_file(config),
+        metrics_endpoint=_metrics_endpoint(config),
     )
     if options.forward and options.store is None:
         raise OptionError(
@@ -266,6 +272,30 @@ def _store(config: ConfigParser) -> Path | None:
     return Path(value).absolute() if value else None
 
 
+def _metrics_file(config: ConfigParser) -> Path | None:
+    value = _value(config, "metrics_file")
+    if not value:
+        return None
+    if "\0" in value or not value.endswith(_METRICS_ENDING):
+        raise OptionError(
+            "metrics_file",
+            value,
+            f"has to end in {_METRICS_ENDING}: the node exporter reads no other. Correct it",
+        )
+    return Path(value).absolute()
+
+
+def _metrics_endpoint(config: ConfigParser) -> bool:
+    wanted = _choice(config, "metrics_endpoint", _BOOLEANS, default=False)
+    if wanted and not _is_enabled(config, _PROMETHEUS):
+        raise OptionError(
+            "metrics_endpoint",
+            "true",
+            f"needs Cowrie's own endpoint: enable [{_PROMETHEUS}], or name a metrics_file instead",
+        )
+    return wanted
+
+
 def _size(config: ConfigParser, name: str, default: int) -> int:
     value = _value(config, name)
     if value is None:
@@ -309,6 +339,8 @@ _SHIFTS: Final = {"": 0, "B": 0} | {
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _DEFAULT_STORE: Final = "sessionstats.sqlite"
+_METRICS_ENDING: Final = ".prom"
+_PROMETHEUS: Final = "output_prometheus"
 
 
 def _folder(config: ConfigParser) -> Path:

@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import cowrie.core.output
+from attrs import evolve
 from cowrie.core.config import CowrieConfig
 from twisted.internet import task
 from twisted.logger import Logger
 
-from cowrie_sessionstats import events
+from cowrie_sessionstats import events, metrics
 from cowrie_sessionstats.commands import Templates
 from cowrie_sessionstats.complaints import ERROR_LIMIT, Complaints
 from cowrie_sessionstats.enriching import Enrichment
@@ -24,6 +26,7 @@ from cowrie_sessionstats.findings.automation import rules as automation_rules
 from cowrie_sessionstats.findings.judging import Judge
 from cowrie_sessionstats.findings.keys import Keys
 from cowrie_sessionstats.history import Past, Way
+from cowrie_sessionstats.metrics import Counts, Metrics
 from cowrie_sessionstats.options import SECTION, OptionError, Options, read_options
 from cowrie_sessionstats.outputs import STOP_SECONDS, Destination
 from cowrie_sessionstats.outputs.delivery import Delivery
@@ -60,6 +63,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             options = read_options(CowrieConfig, os.environ)
             if options.log:
                 _check_log(options)
+            _check_metrics(options)
             store = _checked_store(options)
             senders = read_destinations(CowrieConfig, options.forward, os.environ)
         except OptionError as error:
@@ -67,6 +71,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             return
         self._reactor = _reactor()
         self._errors = _complaints()
+        self._counts = Counts(time.time())
         at_once = options.max_sessions + QUEUE_LIMIT  # all sessions may end in one turn
         self._worker = Worker(at_once * (2 if store is None else 3))  # recording, log, store
         self._lines: LogDestination | None = None
@@ -125,6 +130,8 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         self._reports = task.LoopingCall(self._report)
         self._reports.clock = self._reactor
         self._reports.start(REPORT_SECONDS, now=False)
+        self._metrics = self._measure(options)
+        self._worker.set_back = lambda: self._reactor.callFromThread(self._clock_set_back)
         targets = [str(options.logfile)] if options.log else []
         targets += ["Cowrie's other outputs"] if options.pipeline else []
         targets += [f"{name} ({sender.target})" for name, sender in senders.items()]
@@ -161,7 +168,6 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             for name, sender in senders.items()
         ]
         self._reactor.callWhenRunning(outbox.start, deliveries)
-        self._worker.set_back = lambda: self._reactor.callFromThread(outbox.clock_set_back)
         return outbox
 
     def stop(self) -> None:
@@ -177,12 +183,15 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
         """Count one event; in the reactor thread, so without waiting for anything."""
         if self._sessions is None:
             return
+        begin = time.perf_counter()
         try:
             self._sessions.feed(event)
             if self._recordings is not None and events.is_channel(event):
                 self._record(self._recordings, event)
         except Exception as error:  # noqa: BLE001 - no event may get an exception out of here
             self._failed(event, error)
+        self._counts.write_seconds += time.perf_counter() - begin
+        self._counts.writes += 1
 
     def _failed(self, event: Any, error: Exception) -> None:
         eventid = event.get("eventid") if isinstance(event, dict) else type(event)
@@ -216,26 +225,64 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             self._enrichment.write(found, is_new=False)
 
     def _emit(self, summary: Summary) -> None:
+        self._counts.last_record_timestamp_seconds = time.time()
         for destination in self._destinations:
             destination.write(summary)
 
+    def _measure(self, options: Options) -> Metrics | None:
+        """Return what publishes figures, which begins when the reactor runs; None: nobody asked."""
+        if options.metrics_file is None and not options.metrics_endpoint:
+            return None
+        made = Metrics(
+            str(self.sensor),
+            options.metrics_file,
+            self._count,
+            dict if self._outbox is None else self._outbox.store.backlogs,
+            self._worker,
+            self._reactor,
+            _complaints(),
+        )
+        if options.metrics_endpoint:
+            metrics.serve(made)
+        self._reactor.callWhenRunning(made.start)
+        return made
+
+    def _clock_set_back(self) -> None:
+        """Set all timers anew."""
+        for part in (self._outbox, self._metrics):
+            if part is not None:
+                part.clock_set_back()
+
+    def _count(self) -> Counts:
+        """Return what was counted since the start."""
+        counts = self._counts
+        if self._sessions is not None:
+            counters = self._sessions.counters
+            counts.open_sessions = len(self._sessions)
+            counts.records, counts.revisions = counters.written, counters.revised
+            counts.evictions, counts.dropped_events = counters.evicted, counters.dropped
+        counts.errors = self._errors.count
+        counts.unlogged_records = 0 if self._lines is None else self._lines.lost
+        outbox = self._outbox
+        counts.unstored_records = 0 if outbox is None else outbox.lost + outbox.store.lost
+        return evolve(counts)
+
     def _report(self) -> None:
         """Say in one line what the plugin did since the start."""
-        sessions = self._sessions
-        if sessions is None:
+        if self._sessions is None:
             return
-        counters = sessions.counters
+        counts = self._count()
         _log.info(
             "sessionstats: {open} open, {written} written, {revised} revised, {evicted} evicted, "
             "{dropped} dropped, {lost} not in the log, {unkept} not in the store, {errors} errors",
-            open=len(sessions),
-            written=counters.written,
-            revised=counters.revised,
-            evicted=counters.evicted,
-            dropped=counters.dropped,
-            lost=0 if self._lines is None else self._lines.lost,
-            unkept=0 if self._outbox is None else self._outbox.lost + self._outbox.store.lost,
-            errors=self._errors.count,
+            open=counts.open_sessions,
+            written=counts.records,
+            revised=counts.revisions,
+            evicted=counts.evictions,
+            dropped=counts.dropped_events,
+            lost=counts.unlogged_records,
+            unkept=counts.unstored_records,
+            errors=counts.errors,
         )
 
     # ------------------------------------------------------------ the end
@@ -263,6 +310,8 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             return
         self._finished = True
         self._flush()
+        if self._metrics is not None:
+            self._metrics.stop()
         for destination in self._destinations:
             destination.stop()
         self._opener.stop(STOP_SECONDS)
@@ -326,6 +375,22 @@ def _check_log(options: Options) -> None:
             f"cannot be written: {error.strerror}. It has to be a file in a folder that exists "
             "and that Cowrie's user may write to",
         ) from None
+
+
+def _check_metrics(options: Options) -> None:
+    if options.metrics_file is not None:
+        try:
+            metrics.check_writable(options.metrics_file)
+        except OSError as error:
+            raise OptionError(
+                "metrics_file", str(options.metrics_file), f"cannot be written: {error.strerror}"
+            ) from None
+    if options.metrics_endpoint and find_spec("prometheus_client") is None:
+        raise OptionError(
+            "metrics_endpoint",
+            "true",
+            "needs prometheus_client, as Cowrie's own output does: pip install prometheus-client",
+        )
 
 
 def _checked_store(options: Options) -> Path | None:

@@ -21,6 +21,7 @@ from attrs import asdict, define, field, frozen
 
 from cowrie_sessionstats import _database
 from cowrie_sessionstats.entries import (
+    Backlog,
     Checkpoint,
     Entry,
     SessionKey,
@@ -250,10 +251,7 @@ class Store:
 
     def _say_who_is_gone(self, file: sqlite3.Connection, known: Mapping[str, Progress]) -> None:
         for name in known.keys() - set(self.destinations):
-            (count,) = file.execute(
-                "SELECT count(*) FROM record WHERE seq > ? AND (only IS NULL OR only = ?)",
-                (known[name].cursor, name),
-            ).fetchone()
+            count, _ = _database.waiting(file, name, known[name].cursor)
             if count:
                 self.trouble(
                     f"[output_sessionstats] forward names {name} no more, and {count} records that "
@@ -640,6 +638,32 @@ class Store:
         if progress is not None:
             progress.error, progress.error_at = storable(reason[:REASON_LIMIT]), self.clock()
             self._changed.add(destination)
+
+    def backlogs(self) -> dict[str, Backlog]:
+        """Return how far each destination is behind, those records included that are in memory."""
+        found = {}
+        for name, progress in self.progress.items():
+            count, oldest, aside = 0, None, 0
+            try:
+                if self._file is not None:
+                    count, oldest = _database.waiting(self._file, name, progress.cursor)
+                    (aside,) = self._file.execute(
+                        "SELECT count(*) FROM aside WHERE destination = ?", (name,)
+                    ).fetchone()
+            except sqlite3.Error as error:
+                self._failed(error)
+            for waiting in self._waiting.values():
+                if waiting.entry.seq > progress.cursor and waiting.only in (None, name):
+                    count += 1
+                    oldest = waiting.entry.added if oldest is None else oldest
+            found[name] = Backlog(
+                count,
+                oldest,
+                progress.delivered,
+                aside + sum(each.destination == name for each in self._aside),
+                progress.overflowed + progress.aside_overflowed,
+            )
+        return found
 
     def _take_back(self) -> None:
         """Give records set aside another chance that the command line asked for."""

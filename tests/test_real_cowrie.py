@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -383,6 +384,35 @@ MISTAKES = {
     "no folder": ("logfile = /nowhere/x", "logfile = '/nowhere/x'", "No such file", "folder"),
     "no section": ("logfile = ${no:such}/x", "logfile = '${no:such}/x'", "Correct"),
 }
+
+
+def test_figures_for_prometheus(environment: Environment, tmp_path: Path) -> None:
+    """In a file, and at Cowrie's own endpoint where this Cowrie has one."""
+    run(environment.bin / "pip", "install", "--quiet", "prometheus-client")
+    port = free_port()
+    has_one = any(environment.bin.parent.glob("lib/*/site-packages/cowrie/output/prometheus.py"))
+    honeypot = Honeypot(
+        environment,
+        tmp_path,
+        f"{PLUGIN}\nmetrics_file = figures.prom\nmetrics_endpoint = {str(has_one).lower()}\n"
+        f"[output_prometheus]\nenabled = {str(has_one).lower()}\nport = {port}\n"
+        "address = 127.0.0.1",
+    )
+    try:
+        honeypot.wait_for(go(SCENARIOS["ssh_exec"], honeypot))
+        if has_one:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                served = answer.read().decode()
+            assert "cowrie_sessionstats_write_seconds_count{" in served
+            assert "cowrie_session_duration_seconds_count{" in served
+    finally:
+        honeypot.running.stop()
+    lines = (tmp_path / "figures.prom").read_text().splitlines()
+    figures = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    found = {name.split("{")[0].removeprefix("cowrie_sessionstats_"): value
+             for name, value in figures.items()}  # fmt: skip
+    assert (found["records_total"], found["open_sessions"]) == ("1", "0")
+    assert 0 < float(found["write_seconds_sum"]) < 1
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -69,11 +69,7 @@ class Box:
         ).fetchall()
         standings = []
         for name, cursor, delivered, delivered_at, rate, *rest in rows:
-            waiting, oldest = self.file.execute(
-                "SELECT count(*), min(added) FROM record "
-                "WHERE seq > ? AND (only IS NULL OR only = ?)",
-                (cursor, name),
-            ).fetchone()
+            waiting, oldest = _database.waiting(self.file, name, cursor)
             is_late = delivered_at is None or delivered_at < now - RATE_SECONDS
             standings.append(
                 Standing(
