@@ -140,7 +140,7 @@ def _check_names(config: ConfigParser, environment: Mapping[str, str]) -> None:
 def _check_sections(config: ConfigParser) -> None:
     """Refuse a section for which Cowrie would load the plugin a second time."""
     for section in config.sections():
-        if section.startswith(f"{SECTION}_") and _is_enabled(config, section):
+        if section.startswith(f"{SECTION}_") and is_enabled(config, section):
             raise OptionError(
                 "enabled",
                 config.get(section, "enabled", raw=True),
@@ -150,7 +150,8 @@ def _check_sections(config: ConfigParser) -> None:
             )
 
 
-def _is_enabled(config: ConfigParser, section: str) -> bool:
+def is_enabled(config: ConfigParser, section: str) -> bool:
+    """Return whether Cowrie loads the output of a section."""
     return _BOOLEANS.get((_value(config, "enabled", section) or "").lower(), False)
 
 
@@ -158,7 +159,7 @@ def _check_own(config: ConfigParser, logfile: Path) -> None:
     """Refuse a log that Cowrie or another of its outputs writes, too."""
     taken = {"[honeypot] log_path": _folder(config) / "cowrie.log"}
     for section in config.sections():
-        if section.startswith("output_") and section != SECTION and _is_enabled(config, section):
+        if section.startswith("output_") and section != SECTION and is_enabled(config, section):
             other = _value(config, "logfile", section)
             if other:
                 taken[f"[{section}] logfile"] = Path(other)
@@ -287,7 +288,7 @@ def _metrics_file(config: ConfigParser) -> Path | None:
 
 def _metrics_endpoint(config: ConfigParser) -> bool:
     wanted = _choice(config, "metrics_endpoint", _BOOLEANS, default=False)
-    if wanted and not _is_enabled(config, _PROMETHEUS):
+    if wanted and not is_enabled(config, _PROMETHEUS):
         raise OptionError(
             "metrics_endpoint",
             "true",

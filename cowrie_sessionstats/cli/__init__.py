@@ -17,7 +17,7 @@ from cowrie_sessionstats.cli import (
 )
 
 _COMMANDS: Final = (
-    *(sensors.demo, sensors.install),
+    *(sensors.demo, sensors.install, sensors.enable, sensors.disable),
     *(records.summarize, records.learn, records.schema),
     *(reports.report, reports.sql, reports.show, reports.similar),
     *(destinations.outbox, destinations.forward),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import click
+
+from cowrie_sessionstats.cli._options import options
 
 _PORT: Final = click.IntRange(1, 65_535)
 
@@ -57,3 +60,48 @@ def install(checkout: Path) -> None:
         click.echo(put(checkout))
     except InstallError as error:
         raise click.ClickException(str(error)) from None
+
+
+_EDITS: Final = (
+    click.option(
+        "--cowrie",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        help="The folder in which Cowrie runs. [default: this one; with --dshield /srv/cowrie]",
+    ),
+    click.option(
+        "--dshield", is_flag=True, help="It is a DShield sensor (the SANS Internet Storm Center's)."
+    ),
+    click.option("--yes", is_flag=True, help="Change the file without a question."),
+)
+
+
+@click.command()
+@options(*_EDITS)
+def enable(cowrie: Path | None, *, dshield: bool, yes: bool) -> None:
+    """Turn the plugin on in Cowrie's configuration.
+
+    Shows the lines of cowrie.cfg that change, asks, and keeps a backup beside it; everything else
+    in it stays as it is. Cowrie has to be restarted then.
+
+    With --dshield the log gets a name that the sensor's own clean-up removes after a week, and
+    what an update moved aside (/srv/cowrie.DATE) is taken over: options, destinations, store.
+
+    The exit status is 0 if the plugin is on, 1 if not.
+    """
+    from cowrie_sessionstats.operating import enable_command  # noqa: PLC0415 - only this needs it
+
+    sys.exit(enable_command.enable(enable_command.Request(cowrie, dshield, yes)))
+
+
+@click.command()
+@options(*_EDITS)
+def disable(cowrie: Path | None, *, dshield: bool, yes: bool) -> None:
+    """Turn the plugin off in Cowrie's configuration; its options stay.
+
+    Shows what changes, asks, and keeps a backup, as `enable`.
+
+    The exit status is 0 if the plugin is off, 1 if not.
+    """
+    from cowrie_sessionstats.operating import enable_command  # noqa: PLC0415 - only this needs it
+
+    sys.exit(enable_command.disable(enable_command.Request(cowrie, dshield, yes)))

@@ -48,11 +48,14 @@ def _variable(section: str, option: str) -> str:
 
 
 @contextmanager
-def cowrie_in(folder: Path, environment: Mapping[str, str]) -> Iterator[ConfigParser]:
+def cowrie_in(
+    folder: Path, environment: Mapping[str, str], instead: Mapping[Path, str] | None = None
+) -> Iterator[ConfigParser]:
     """Give the configuration of the Cowrie that runs in ``folder``, and be there.
 
-    Names of files in it are seen from there. ConfigurationError if there is none or it cannot be
-    read, and for an option that cannot be used.
+    Names of files in it are seen from there. ``instead`` has texts in place of what is in some
+    files. ConfigurationError if there is none or it cannot be read, and for an option that cannot
+    be used.
     """
     before = Path.cwd()
     try:
@@ -60,16 +63,18 @@ def cowrie_in(folder: Path, environment: Mapping[str, str]) -> Iterator[ConfigPa
     except OSError as error:
         raise ConfigurationError(f"{folder}: {error.strerror}. Name Cowrie's folder") from None
     try:
-        yield _read(folder, environment)
+        yield _read(folder, environment, instead or {})
     except OptionError as error:
         raise ConfigurationError(str(error)) from None
     finally:
         os.chdir(before)
 
 
-def _read(folder: Path, environment: Mapping[str, str]) -> ConfigParser:
+def _read(
+    folder: Path, environment: Mapping[str, str], instead: Mapping[Path, str]
+) -> ConfigParser:
     """Return the configuration; in the folder."""
-    files = [path for path in FILES if _is_there(path)]
+    files = [path for path in FILES if is_there(Path(path)) or Path(path).resolve() in instead]
     if not files and not any(name.startswith("COWRIE_") for name in environment):
         raise ConfigurationError(
             f"there is no cowrie.cfg in {folder.absolute()} or its folder etc. Name the folder in "
@@ -79,23 +84,23 @@ def _read(folder: Path, environment: Mapping[str, str]) -> ConfigParser:
     config.environment = environment
     config.read_dict(_NEEDED)
     for path in (*_defaults(), *files):
-        _add(config, path)
+        _add(config, path, instead.get(Path(path).resolve()))
     return config
 
 
-def _is_there(path: str) -> bool:
+def is_there(path: Path) -> bool:
     """Return whether there is a file, as far as we may look; reading it then says why not."""
     try:
-        Path(path).stat()
+        path.stat()
     except OSError as error:
         return error.errno not in {errno.ENOENT, errno.ENOTDIR}
     return True
 
 
-def _add(config: ConfigParser, path: str) -> None:
-    """Read one file, whose options stand over those before."""
+def _add(config: ConfigParser, path: str, text: str | None) -> None:
+    """Read one file, or a text in its place; its options stand over those before."""
     try:
-        config.read_string(Path(path).read_text("utf-8"), path)
+        config.read_string(Path(path).read_text("utf-8") if text is None else text, path)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not in UTF-8"
         raise ConfigurationError(
@@ -117,4 +122,4 @@ def _defaults() -> list[str]:
     spec = find_spec("cowrie")
     packages = () if spec is None else spec.submodule_search_locations or ()
     places = [*DEFAULTS, *(str(Path(each, "data/etc/cowrie.cfg.dist")) for each in packages)]
-    return [place for place in places if _is_there(place)]
+    return [place for place in places if is_there(Path(place))]
