@@ -241,6 +241,14 @@ def _rules(config: ConfigParser) -> Rules:
         raise OptionError("rules", value, f"{error}. Correct it or remove the line") from None
 
 
+def cowrie_log(config: ConfigParser) -> Path | None:
+    """Return Cowrie's JSON log, from which sessions can be found again; None if it writes none."""
+    section = "output_jsonlog"
+    if not is_enabled(config, section):
+        return None
+    return Path(_value(config, "logfile", section) or "cowrie.json").absolute()
+
+
 def _timeouts(config: ConfigParser) -> Timeouts:
     """Return Cowrie's timeouts; one that is no number is Cowrie's to complain about."""
     known = {

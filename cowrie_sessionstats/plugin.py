@@ -27,7 +27,7 @@ from cowrie_sessionstats.findings.judging import Judge
 from cowrie_sessionstats.findings.keys import Keys
 from cowrie_sessionstats.history import Past, Way
 from cowrie_sessionstats.metrics import Counts, Metrics
-from cowrie_sessionstats.options import SECTION, OptionError, Options, read_options
+from cowrie_sessionstats.options import SECTION, OptionError, Options, cowrie_log, read_options
 from cowrie_sessionstats.outputs import STOP_SECONDS, Destination
 from cowrie_sessionstats.outputs.delivery import Delivery
 from cowrie_sessionstats.outputs.destinations import read_destinations
@@ -156,7 +156,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
             store,
             self._worker,
             sessions,
-            Logs(_cowrie_log(), options.logfile if options.log else None),
+            Logs(cowrie_log(CowrieConfig), options.logfile if options.log else None),
             self._emit_found,
             self._reactor,
             _complaints(),
@@ -410,14 +410,6 @@ def _checked_store(options: Options) -> Path | None:
         )
         return None
     return options.store
-
-
-def _cowrie_log() -> Path | None:
-    """Return Cowrie's JSON log, from which sessions can be found again; None if it writes none."""
-    section = "output_jsonlog"
-    if not CowrieConfig.getboolean(section, "enabled", fallback=False):
-        return None
-    return Path(CowrieConfig.get(section, "logfile", fallback="cowrie.json")).absolute()
 
 
 def _loaded_outputs() -> list[Any]:

@@ -90,3 +90,14 @@ def format_timestamp(when: float, stamp: Any = None) -> str:
     if _is_cowries(stamp) and stamp[10] == "T":
         return str(stamp)
     return (_EPOCH + timedelta(seconds=when)).isoformat(timespec="microseconds") + "Z"
+
+
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def ago(seconds: float) -> str:
+    """Return a time for people, in the largest unit that it fills."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return "0 s"

@@ -215,6 +215,21 @@ def test_sessions_at_once_are_kept_apart(honeypot: Honeypot) -> None:
         assert_replayed(honeypot, record)
 
 
+def test_the_doctor_finds_a_running_cowrie(environment: Environment, honeypot: Honeypot) -> None:
+    """Its process, its Python, its configuration, and the record of a moment ago."""
+    honeypot.wait_for(go(SCENARIOS["ssh_exec"], honeypot))
+    program = environment.bin / "cowrie-sessionstats"
+    said = json.loads(run(program, "doctor", "--json", "--cowrie", honeypot.folder).stdout)
+    found = {check["name"]: check for check in said["checks"]}
+    wanted = dict.fromkeys(
+        ("cowrie", "plugin", "process", "section", "options", "log", "store"), "ok"
+    )
+    assert {name: found[name]["state"] for name in wanted} == wanted, said
+    assert said["ok"]
+    assert str(environment.bin / "python") in found["cowrie"]["message"]
+    assert "last record " in found["log"]["message"]
+
+
 def test_a_killed_cowrie_leaves_no_session_without_a_record(
     environment: Environment, tmp_path: Path
 ) -> None:

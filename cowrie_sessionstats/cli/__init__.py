@@ -18,6 +18,7 @@ from cowrie_sessionstats.cli import (
 
 _COMMANDS: Final = (
     *(sensors.demo, sensors.install, sensors.enable, sensors.disable),
+    sensors.doctor,
     *(records.summarize, records.learn, records.schema),
     *(reports.report, reports.sql, reports.show, reports.similar),
     *(destinations.outbox, destinations.forward),

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from cowrie_sessionstats.cli._options import options
+from cowrie_sessionstats.cli._options import IN_COWRIE, options
 
 _PORT: Final = click.IntRange(1, 65_535)
 
@@ -105,3 +105,25 @@ def disable(cowrie: Path | None, *, dshield: bool, yes: bool) -> None:
     from cowrie_sessionstats.operating import enable_command  # noqa: PLC0415 - only this needs it
 
     sys.exit(enable_command.disable(enable_command.Request(cowrie, dshield, yes)))
+
+
+@click.command()
+@IN_COWRIE
+@click.option(
+    "--python",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The Python that runs Cowrie. [default: that of the running one, else of its environment]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(cowrie: Path, *, python: Path | None, as_json: bool) -> None:
+    """Look whether everything works: a line for each thing, and what to do where it does not.
+
+    Cowrie and its version, whether it can import the plugin, the section in cowrie.cfg and its
+    options, the log and its last record, the store, what waits for each destination, the clock and
+    the disk. Run it as Cowrie's user or as root.
+
+    The exit status is 0 if nothing is wrong (warnings are told), 1 if something is.
+    """
+    from cowrie_sessionstats.operating import doctor_command  # noqa: PLC0415 - only this needs it
+
+    sys.exit(doctor_command.doctor(cowrie, python, as_json=as_json))

@@ -18,13 +18,12 @@ from cowrie_sessionstats.forwarding.configuration import ConfigurationError, cow
 from cowrie_sessionstats.options import read_options
 from cowrie_sessionstats.outputs.sending import REASON_LIMIT
 from cowrie_sessionstats.summary import printable
-from cowrie_sessionstats.timestamps import format_timestamp
+from cowrie_sessionstats.timestamps import ago, format_timestamp
 
 REASONS: Final = 10
 """Different reasons that are shown: more would not be read."""
 
 _HEAD: Final = ("destination", "waiting", "oldest", "rate", "delivered", "set aside", "lost")
-_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @frozen
@@ -146,8 +145,8 @@ def _show(path: Path, box: Box, standings: Sequence[Standing], names: Sequence[s
             click.echo("  ".join((first, *(cell.strip().rjust(len(cell)) for cell in others))))
     for each in standings:
         if each.error is not None:
-            ago = "" if each.error_at is None else f" {_ago(now - each.error_at)} ago"
-            click.echo(f"{each.name}, last error{ago}: {printable(each.error, REASON_LIMIT)}")
+            before = "" if each.error_at is None else f" {ago(now - each.error_at)} ago"
+            click.echo(f"{each.name}, last error{before}: {printable(each.error, REASON_LIMIT)}")
     for name, reason, count, again in reasons[:REASONS]:
         retried = f", {again:,} of them to be tried again" if again else ""
         click.echo(f"{name} refused {count:,}{retried}: {printable(reason, REASON_LIMIT)}")
@@ -160,20 +159,12 @@ def _row(each: Standing, reasons: Sequence[tuple[Any, ...]], now: float) -> tupl
     return (
         each.name,
         f"{each.waiting:,}",
-        "-" if each.oldest is None else _ago(now - each.oldest),
+        "-" if each.oldest is None else ago(now - each.oldest),
         f"{each.rate:,.2f}/s",
         f"{each.delivered:,}",
         f"{aside:,}",
         f"{each.overflowed + each.aside_overflowed:,}",
     )
-
-
-def _ago(seconds: float) -> str:
-    """Return a time for people, in the largest unit that it fills."""
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return "0 s"
 
 
 def _counted(count: int) -> str:

@@ -1,0 +1,50 @@
+"""Run by ``doctor`` in the Python of a Cowrie, as its user: says what that can import and write.
+
+Its argument is JSON, {"path": [more folders for imports], "write": [files]}; it prints a line of
+JSON behind whatever an import prints. It has to run where this package is not installed.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+
+
+def _version(name: str) -> "str | None":
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _imported() -> "str | None":
+    """Return why Cowrie's output cannot be imported; None if it can."""
+    try:
+        __import__("cowrie.output.sessionstats")
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is told
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _is_writable(path: str) -> bool:
+    if os.path.exists(path):  # noqa: PTH110 - as lean as can be
+        return os.access(path, os.W_OK) and not os.path.isdir(path)  # noqa: PTH112
+    return os.access(os.path.dirname(path), os.W_OK | os.X_OK)  # noqa: PTH120
+
+
+def _main() -> None:
+    asked = json.loads(sys.argv[1])
+    sys.path += asked["path"]
+    told = {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "cowrie": _version("cowrie"),
+        "plugin": _version("cowrie-sessionstats"),
+        "is_cowrie": importlib.util.find_spec("cowrie") is not None,
+        "trouble": _imported(),
+        "write": {path: _is_writable(path) for path in asked["write"]},
+    }
+    sys.stdout.write("\n" + json.dumps(told) + "\n")
+
+
+_main()
