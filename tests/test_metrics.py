@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from samples import START, closed, command, connect, login
-from twisted.internet import reactor, task
+from waiting import until
 
 from cowrie_sessionstats.entries import Backlog
 from cowrie_sessionstats.metrics import Counts, exposition, figures
@@ -134,7 +134,7 @@ def test_file_and_endpoint_have_what_the_plugin_did(configured: Path) -> Iterato
     plugin = Output()
     for i, raw in enumerate((*VISIT, connect(session="b"), {"eventid": "cowrie.command.input"})):
         plugin.write({**raw, "time": START + i})
-    yield task.deferLater(reactor, 0.1, lambda: None)
+    yield until(lambda: plugin._counts.last_record_timestamp_seconds)
     plugin._metrics.read()
     plugin._worker.drain(10)
     served, thread = prometheus_client.start_http_server(0, "127.0.0.1")
@@ -166,12 +166,10 @@ def test_a_file_that_cannot_be_written_costs_no_record(configured: Path) -> Iter
     plugin = Output()
     (configured.parent / f".{configured.name}.new").mkdir()
     plugin._metrics.read()
-    plugin._worker.drain(10)
-    yield task.deferLater(reactor, 0.05, lambda: None)
-    assert plugin._metrics.complaints.count >= 1
+    yield until(lambda: plugin._metrics.complaints.count)
     for raw in VISIT:
         plugin.write({**raw, "time": START})
-    yield task.deferLater(reactor, 0.05, lambda: None)
+    yield until(lambda: plugin._counts.last_record_timestamp_seconds)
     plugin.stop()
     assert len((configured.parent / "sessionstats.json").read_text().splitlines()) == 1
 

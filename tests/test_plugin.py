@@ -14,8 +14,9 @@ from cowrie.core.config import CowrieConfig
 from cowrie.output import dshield, jsonlog
 from cowrie.output.sessionstats import Output
 from samples import START, closed, command, connect, event, login
-from twisted.internet import reactor, task
+from twisted.internet import task
 from twisted.logger import ILogObserver, globalLogPublisher
+from waiting import until
 from zope.interface import implementer
 
 from cowrie_sessionstats.options import SECTION
@@ -93,6 +94,7 @@ def pipeline(logfile: Path) -> Iterator[Pipeline]:
     made.plugin.stop()
 
 
+SUMMARY = "cowrie.sessionstats.summary"
 ANYTHING: list[Any] = [None, 7, "", [], {"eventid": {}}, {"eventid": "cowrie.command.input"}]
 WORDS = ["written", "revised", "evicted", "dropped", "not in the log", "not in the store", "errors"]
 VISIT = (connect(), login(), command("id", 2.0), closed(3.0))
@@ -103,7 +105,7 @@ def test_the_record_goes_out_on_the_next_turn(pipeline: Pipeline, logfile: Path)
     """Outputs before and behind ours see the close first, then the record, once."""
     pipeline.play(*VISIT)
     assert "cowrie.sessionstats.summary" not in pipeline.before.ids() + pipeline.after.ids()
-    yield task.deferLater(reactor, 0.05, lambda: None)
+    yield until(lambda: SUMMARY in pipeline.after.ids())
     want = [*(raw["eventid"] for raw in VISIT), "cowrie.sessionstats.summary"]
     assert pipeline.before.ids() == want
     assert pipeline.after.ids() == want
@@ -125,7 +127,7 @@ def test_no_output_grows_by_our_event(pipeline: Pipeline) -> Iterator[Any]:
     real.batch, real.batch_size, real.debug = [], 1000, False
     pipeline.dispatcher.sinks.append(real)
     pipeline.play(*VISIT)
-    yield task.deferLater(reactor, 0.05, lambda: None)
+    yield until(lambda: SUMMARY in pipeline.after.ids())
     assert len(real.batch) == 1
     assert real.session_state == {}
     assert pipeline.after.session_state == {}
@@ -138,8 +140,8 @@ def test_an_output_keeps_what_it_knows_of_a_session_that_goes_on(
     """The record of an evicted session does not make DShield's output forget its login."""
     pipeline.plugin._sessions.max_sessions = 1
     pipeline.play(connect(0.0, "a"), login(1.0, "a"), connect(2.0, "b"))
-    yield task.deferLater(reactor, 0.05, lambda: None)
-    assert pipeline.after.ids().count("cowrie.sessionstats.summary") == 1
+    yield until(lambda: SUMMARY in pipeline.after.ids())
+    assert pipeline.after.ids().count(SUMMARY) == 1
     assert set(pipeline.after.session_state) == {"a", "b"}
 
 
