@@ -19,6 +19,10 @@ WATCH_SECONDS: Final = 1.0
 """Seconds between two looks at the clock, and those that it has to be set back to matter."""
 
 
+DRAIN_SECONDS: Final = 20.0
+"""Longest wait for a thread that gets on: systemd kills what does not stop within 90 s."""
+
+
 @define(eq=False)
 class Worker:
     """Runs tasks one after the other in a thread of its own, which starts with the first.
@@ -35,6 +39,8 @@ class Worker:
     time comes round again, which can be hours."""
     _queue: SimpleQueue[Callable[[], None] | None] = field(factory=SimpleQueue, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
+    _done: int = field(default=0, init=False)
+    """Tasks that ran."""
 
     def submit(self, task: Callable[[], None]) -> bool:
         """Let ``task``, which must not raise, run soon.
@@ -54,20 +60,36 @@ class Worker:
         return True
 
     def drain(self, seconds: float) -> bool:
-        """Wait until every task submitted so far has run; False if that takes longer."""
+        """Wait until every task submitted so far has run.
+
+        False if for so many seconds none was done, or after ``DRAIN_SECONDS``: a disk that hangs
+        is told from one that is slow.
+        """
         if self._thread is None:
             return True
         done = threading.Event()
         self._queue.put(done.set)
-        return done.wait(seconds)
+        return self._wait(done.wait, done.is_set, seconds)
 
     def stop(self, seconds: float) -> bool:
-        """Let the submitted tasks run and end the thread; False if that takes longer."""
-        if self._thread is None:
+        """Let the submitted tasks run and end the thread; False as ``drain``."""
+        thread = self._thread
+        if thread is None:
             return True
         self._queue.put(None)
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._wait(thread.join, lambda: not thread.is_alive(), seconds)
+
+    def _wait(
+        self, wait: Callable[[float], object], is_done: Callable[[], bool], seconds: float
+    ) -> bool:
+        deadline = self.steady() + DRAIN_SECONDS
+        while True:
+            before = self._done
+            wait(seconds)
+            if is_done():
+                return True
+            if self._done == before or self.steady() > deadline:
+                return False
 
     def _run(self) -> None:
         ahead = self.wall() - self.steady()
@@ -82,6 +104,7 @@ class Worker:
             if task is None:
                 return
             task()
+            self._done += 1
             # The reactor may wait for the interpreter: by itself, Python would let it in only when
             # this thread has had 5 ms.
             time.sleep(0)

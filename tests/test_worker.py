@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -74,3 +75,30 @@ def test_a_clock_that_is_set_back_is_noticed_once() -> None:
     worker.submit(lambda: None)
     assert worker.stop(5)
     assert len(calls) == 1
+
+
+def test_a_thread_that_gets_on_is_waited_for_and_one_that_hangs_is_not() -> None:
+    """A slow disk loses nothing at a stop, and one that is away holds up nobody."""
+    worker = Worker()
+    for _ in range(10):
+        worker.submit(lambda: time.sleep(0.1))
+    assert worker.drain(0.8)
+    hang = threading.Event()
+
+    def wait() -> None:
+        hang.wait()
+
+    worker.submit(wait)
+    assert not worker.drain(0.05)
+    assert not worker.stop(0.05)
+    hang.set()
+    assert worker.stop(30)
+
+
+def test_no_thread_is_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that would take hours is left, and its records are found at the next start."""
+    monkeypatch.setattr("cowrie_sessionstats.worker.DRAIN_SECONDS", 0.2)
+    worker = Worker()
+    for _ in range(100):
+        worker.submit(lambda: time.sleep(0.05))
+    assert not worker.drain(0.1)
