@@ -35,7 +35,7 @@ from attrs import frozen
 from conftest import ROOT
 
 PACKAGES: Final = "python3,python3-venv,git,ca-certificates"
-CLONE: Final = "/home/operator/cowrie-sessionstats"
+CLONE: Final = "/home/analyst/cowrie-sessionstats"
 SENSOR: Final = "/srv/cowrie"
 RECORDS: Final = "var/log/cowrie/cowrie.sessionstats.json"
 PATIENCE: Final = 900
@@ -93,7 +93,7 @@ class Debian:
             path = self.root / "usr/local/bin" / name
             path.write_text(text)
             path.chmod(0o755)
-        self.sh("id operator > /dev/null 2>&1 || useradd -m operator")
+        self.sh("id analyst > /dev/null 2>&1 || useradd -m analyst")
 
     def command(self, script: str, user: str = "root") -> list[str]:
         """Return what runs a script of shell in it, in namespaces that end with it."""
@@ -173,7 +173,7 @@ def show_demo(debian: Debian) -> None:
     """Run the line for the demo, visit it, and see the session's summary on the terminal."""
     line = readme_line("demo")
     said(f"{debian.root.name}: {line}")
-    command, *words = debian.command(f"cd {CLONE} && {line}", "operator")
+    command, *words = debian.command(f"cd {CLONE} && {line}", "analyst")
     child = pexpect.spawn(command, words, encoding="utf-8", timeout=PATIENCE)
     child.expect_exact("Ctrl-C ends the demo")
     asyncio.run(visit(2222, "uname -a", "whoami"))
@@ -188,7 +188,7 @@ def run_tests(debian: Debian) -> None:
     """Run the line for all tests."""
     line = readme_line("-m pytest")
     said(f"{debian.root.name}: {line}")
-    command, *words = debian.command(f"cd {CLONE} && {line}", "operator")
+    command, *words = debian.command(f"cd {CLONE} && {line}", "analyst")
     child = pexpect.spawn(command, words, encoding="utf-8", timeout=3 * PATIENCE)
     child.expect(pexpect.EOF)
     closing = [each for each in (child.before or "").splitlines() if each.strip()][-1]
@@ -249,16 +249,16 @@ def typed(child: Any, line: str, answer: str | None = None) -> str:
     return text
 
 
-def wait_for(debian: Debian, path: str, count: int) -> dict[str, Any]:
-    """Return the last record of a log as soon as it has so many."""
+def wait_for(debian: Debian, path: str) -> dict[str, Any]:
+    """Return the record of the first session with commands as soon as a log has it."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        records = debian.lines(path)
-        if len(records) >= count:
-            return records[-1]
+        for record in debian.lines(path):
+            if record["commands"]:
+                return record
         time.sleep(0.5)
     journal = debian.root / "var/log/journal.txt"
-    raise SystemExit(f"no record {count} in {path}\n{journal.read_text()[-5000:]}")
+    raise SystemExit(f"no record with commands in {path}\n{journal.read_text()[-5000:]}")
 
 
 def lay_out(debian: Debian) -> None:
@@ -284,7 +284,7 @@ def become_sensor(debian: Debian) -> None:
             if line is enable:
                 again = re.search(r"^ *(sudo sh -c .*\S)", told, re.MULTILINE)
         asyncio.run(visit(2222, "id", "uname -a"))
-        first = wait_for(debian, f"{SENSOR}/{RECORDS}", 1)
+        first = wait_for(debian, f"{SENSOR}/{RECORDS}")
         said(f"{name}: {first['message']}")
         said(f"{name}: {doctor}")
         print(typed(child, doctor).replace("\r", ""))
@@ -296,7 +296,7 @@ def become_sensor(debian: Debian) -> None:
         said(f"{name}: {again[1]}")
         typed(child, again[1])
         asyncio.run(visit(2222, "id", "uname -a"))
-        second = wait_for(debian, f"{SENSOR}/{RECORDS}", 1)
+        second = wait_for(debian, f"{SENSOR}/{RECORDS}")
     said(f"{name}: {second['message']}; seen before: {second['seen_before']}")
     if second["seen_before"] != 1 or second["fingerprint"] != first["fingerprint"]:
         raise SystemExit("what was known of scripts before the update is gone")
@@ -319,7 +319,7 @@ def main() -> None:
         debian.make()
         shutil.rmtree(debian.root / CLONE.lstrip("/"), ignore_errors=True)
         run("git", "clone", "-q", ROOT, debian.root / CLONE.lstrip("/"))
-        debian.sh(f"chown -R operator: {CLONE}")
+        debian.sh(f"chown -R analyst: {CLONE}")
         version = debian.sh("cat /etc/debian_version; python3 --version").split("\n")
         said(f"{suite}: Debian {version[0]}, {version[1]}")
         show_demo(debian)
