@@ -279,6 +279,7 @@ def test_the_template_knows_every_field() -> None:
     assert fields["cowrie.logged_in"] == {"type": "boolean"}
     for name in ("cowrie.first_command", "cowrie.templates", "process.command_line"):
         assert fields[name] == {"type": "wildcard", "ignore_above": TEXT_LIMIT}
+    assert fields["cowrie.first_seen"] == {"type": "date"}
     for field in fields.values():
         assert (field["type"] in ("keyword", "wildcard")) == ("ignore_above" in field)
 

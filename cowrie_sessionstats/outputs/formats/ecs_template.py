@@ -18,10 +18,12 @@ PRIORITY: Final = 200
 """Above the templates that come with Elasticsearch (100)."""
 
 _TYPES: Final = {"integer": "long", "number": "double", "boolean": "boolean"}
-_SEARCHED: Final = frozenset(
-    {"first_command", "last_command_template", "templates", "urls", "client_version"}
-)
-"""Texts that are searched for a part of them."""
+_SEARCHED: Final = frozenset({"first_command", "templates", "urls"})
+"""Texts that are searched for a part of them, and that nothing is counted by: OpenSearch cannot
+aggregate what is a ``wildcard``, which has no doc values there."""
+
+_TIMES: Final = frozenset({"first_seen"})
+"""Points in time that ECS has no name for."""
 
 _ELSEWHERE: Final = frozenset(NAMES) | {"duration"}
 
@@ -29,8 +31,8 @@ _ELSEWHERE: Final = frozenset(NAMES) | {"duration"}
 def index_template() -> dict[str, Any]:
     """Return the body of ``PUT _index_template/cowrie-sessions``: a data stream's template.
 
-    Counters are numbers; texts are keywords, or wildcards where parts are searched for. What is
-    longer than a record's texts can be is stored, but not indexed.
+    Counters are numbers; texts are keywords, which can be counted by, or wildcards where parts are
+    searched for. What is longer than a record's texts can be is stored, but not indexed.
     """
     properties: dict[str, Any] = {}
     for name, kind in TYPES.items():
@@ -68,6 +70,8 @@ def _kind(key: str, schema: dict[str, Any]) -> str:
         return "long"
     if key in _SEARCHED:
         return "wildcard"
+    if key in _TIMES:
+        return "date"
     return _TYPES.get(schema.get("type", "string"), "keyword")
 
 
