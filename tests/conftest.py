@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from attrs import frozen
+from boards.real import Sessions, fill, real_records
 from hypothesis import HealthCheck, settings
+from receivers_http import opensearch
 
 from cowrie_sessionstats.launch import Installation
 
@@ -64,6 +67,15 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no {SHARED.name}/data beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def sessions(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    """Return the sessions of the public logs, in an emulated search engine."""
+    with opensearch() as search:
+        records = real_records(shared, tmp_path_factory.mktemp("sessions"))
+        fill(search, records)
+        yield Sessions(records, search)
 
 
 @pytest.fixture(scope="session")

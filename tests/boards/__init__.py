@@ -1,0 +1,1 @@
+"""Makes the dashboards and alerts of ``etc/`` from one description; for developers."""
