@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from boards import grafana, saved_objects
+from boards import alerts, alerts_grafana, alerts_search, alerts_splunk, grafana, saved_objects
 
 ETC: Final = Path(__file__).parent.parent / "etc"
 
@@ -15,6 +16,14 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "opensearch/cowrie-sessionstats.ndjson": lambda: saved_objects.ndjson(saved_objects.OPENSEARCH),
     "grafana/cowrie-sessionstats.json": lambda: grafana.dashboard(grafana.ELASTICSEARCH),
     "grafana/cowrie-sessionstats-opensearch.json": lambda: grafana.dashboard(grafana.OPENSEARCH),
+    "sigma/pipelines/cowrie-sessionstats-ecs.yml": alerts.ecs_pipeline,
+    "alerts/kibana-rules.ndjson": alerts_search.kibana_rules,
+    **{
+        f"alerts/opensearch/{name}.json": partial(alerts_search.opensearch_monitor, name)
+        for name in alerts.names()
+    },
+    "alerts/grafana-rules.yaml": alerts_grafana.rules,
+    "splunk/savedsearches.conf": alerts_splunk.saved_searches,
 }
 """What is made, by its name in ``etc/``."""
 

@@ -116,3 +116,22 @@ def _value(found: Json) -> Any:
         (value,) = found["values"].values()
         return value
     return found["value"]
+
+
+def of_series(target: Json, where: Json) -> Json:
+    """Return the request of an alert rule of Grafana's, which counts by a name and by time."""
+    group, by_time = target["bucketAggs"]
+    terms = {"field": group["field"], "size": int(group["settings"]["size"])}
+    every = {"field": by_time["field"], "fixed_interval": by_time["settings"]["interval"]}
+    query = {"bool": {"filter": [where, {"query_string": {"query": target["query"]}}]}}
+    inner = {by_time["id"]: {"date_histogram": {**every, "min_doc_count": 1}, "aggs": {}}}
+    return {"size": 0, "query": query, "aggs": {group["id"]: {"terms": terms, "aggs": inner}}}
+
+
+def series(asked: Json, answer: Json) -> Iterator[tuple[tuple[str, float], int]]:
+    """Yield each count of a series, with the name and the time in milliseconds."""
+    ((group, within),) = asked["aggs"].items()
+    (by_time,) = within["aggs"]
+    for bucket in answer["aggregations"][group]["buckets"]:
+        for point in bucket[by_time]["buckets"]:
+            yield (bucket["key"], point["key"]), point["doc_count"]

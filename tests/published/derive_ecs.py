@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from cowrie_sessionstats.outputs.formats.ecs import TYPES
 
