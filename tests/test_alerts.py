@@ -23,6 +23,9 @@ from make_boards import ETC
 from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
 from sigma.collection import SigmaCollection
 from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+from sigma.validation import SigmaValidator
+from sigma.validators.core import validators
 from summaries import Record
 from test_dashboards import TYPES, as_numbers, fields_of, problems
 
@@ -101,6 +104,21 @@ def test_sigma_rules_are_strict_and_name_keys_of_the_record() -> None:
         detection = yaml.safe_load(path.read_text())["detection"]
         named = set(re.findall(r"'(\w+)(?:\|\w+)?':", repr(detection)))
         assert named - set(detection) <= set(KEYS)
+
+
+def test_sigmas_own_checks_find_nothing() -> None:
+    """All that come with pySigma, but for those that load lists from the internet."""
+    of_the_internet = ("attacktag", "d3_fendtag")
+    checks = [check for name, check in validators.items() if name not in of_the_internet]
+    assert len(checks) == len(validators) - len(of_the_internet)
+    rules = [
+        rule
+        for path in alerts.SIGMA.glob("*.yml")
+        for rule in SigmaCollection.from_yaml(path.read_text())
+        if isinstance(rule, SigmaRule)
+    ]
+    assert len(rules) == len(RIGHT)
+    assert SigmaValidator(checks).validate_rules(iter(rules)) == []
 
 
 def test_the_pipeline_in_etc_gives_the_names_of_documents() -> None:

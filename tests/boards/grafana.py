@@ -112,17 +112,8 @@ def _panel(number: int, search: dict[str, str], panel: Panel) -> dict[str, Any]:
     ]
     buckets = sorted(panel.buckets, key=lambda bucket: bucket.kind == "time")  # Grafana's last
     first = len(metrics) + 1
-    target = {
-        "refId": "A",
-        "datasource": search,
-        "query": query(panel.where),
-        "timeField": "@timestamp",
-        "metrics": metrics,
-        "bucketAggs": [
-            _bucket(identifier, bucket) for identifier, bucket in enumerate(buckets, start=first)
-        ]
-        or [_terms(first, CONSTANT, 1)],
-    }
+    groups = [_bucket(identifier, bucket) for identifier, bucket in enumerate(buckets, start=first)]
+    target = _target(search, panel.where, metrics, groups or [_terms(first, CONSTANT, 1)])
     look = _look(panel)
     made = drawn(number, panel.title, search, look, _place(*panel.place))
     made["targets"] = [target]
@@ -135,6 +126,22 @@ def _panel(number: int, search: dict[str, str], panel: Panel) -> dict[str, Any]:
             {"id": "convertFieldType", "options": {"fields": {}, "conversions": [as_text]}}
         ]
     return made
+
+
+def _target(
+    search: dict[str, str], where: str, metrics: list[dict[str, Any]], groups: list[dict[str, Any]]
+) -> dict[str, Any]:
+    target: dict[str, Any] = {
+        "refId": "A",
+        "datasource": search,
+        "query": query(where),
+        "timeField": "@timestamp",
+        "metrics": metrics,
+        "bucketAggs": groups,
+    }
+    if search["type"] == OPENSEARCH:
+        target["queryType"] = "lucene"  # it has another language, too
+    return target
 
 
 def _place(x: int, y: int, width: int, height: int) -> dict[str, int]:
@@ -212,16 +219,8 @@ def _override(expression: str, **said: Any) -> dict[str, Any]:
 
 def _worth_a_look(number: int, search: dict[str, str]) -> dict[str, Any]:
     made = drawn(number, WORTH_A_LOOK.title, search, TABLE, _place(*WORTH_A_LOOK.place))
-    made["targets"] = [
-        {
-            "refId": "A",
-            "datasource": search,
-            "query": query(WORTH_A_LOOK.where),
-            "timeField": "@timestamp",
-            "metrics": [{"id": "1", "type": "raw_data", "settings": {"size": "100"}}],
-            "bucketAggs": [],
-        }
-    ]
+    whole = {"id": "1", "type": "raw_data", "settings": {"size": "100"}}
+    made["targets"] = [_target(search, WORTH_A_LOOK.where, [whole], [])]
     shown = {"include": {"names": ["@timestamp", *WORTH_A_LOOK.columns]}}
     made["transformations"] = [{"id": "filterFieldsByName", "options": shown}]
     return made
