@@ -17,13 +17,16 @@ TYPES: Final[dict[str, str]] = _TABLE["types"]
 NAMES: Final[dict[str, str]] = _TABLE["names"]
 """The record's keys that have a name in ECS; all others stand under ``cowrie.``."""
 
+CONSTANT: Final[dict[str, Any]] = _TABLE["constant"]
+"""What is the same in every document."""
+
 OWN: Final = "cowrie"
 """Where everything stands that ECS has no name for."""
 
 _NANOSECONDS: Final = 1_000_000_000
 _UNENDED: Final = ("open", "evicted")  # values of ``partial`` for a session that may go on
 _PATHS: Final = {key: tuple(name.split(".")) for key, name in NAMES.items()}
-_CONSTANT: Final = [(tuple(name.split(".")), value) for name, value in _TABLE["constant"].items()]
+_CONSTANT: Final = [(tuple(name.split(".")), value) for name, value in CONSTANT.items()]
 _OUTCOMES: Final = {True: "success", False: "failure"}
 
 
