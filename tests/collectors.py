@@ -1,7 +1,7 @@
-"""Runs what the configurations of collectors do with a line of the log, in the engines that they use.
+"""Runs what the configurations of collectors do with a line of the log, in engines of theirs.
 
-Filebeat runs ECMAScript 5.1, Fluent Bit LuaJIT, Logstash Ruby, Vector VRL. Only what stands around the programs is ours:
-the event that they are handed.
+Filebeat runs ECMAScript 5.1, Fluent Bit LuaJIT, Logstash Ruby, Vector VRL. Only what stands around
+the programs is ours: the event that they are handed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import lupa.luajit21
 import pytest
 import yaml
 from conftest import ROOT
-from vrl_python import VRLRuntime
 
 Document = dict[str, Any]
 ID: Final = "_id"
@@ -210,8 +209,8 @@ def logstash(lines: Sequence[str]) -> list[Document]:
 def vector(lines: Sequence[str]) -> list[Document]:
     """Return the documents that Vector's program makes; an empty one for what it drops."""
     source = configuration("vector/vector.yaml")["transforms"]["cowrie_ecs"]["source"]
-    runtime = VRLRuntime()
-    documents = []
+    runtime = pytest.importorskip("vrl_python").VRLRuntime()
+    documents: list[Document] = []
     for line in lines:
         try:
             document = dict(runtime.execute(source, {"message": line}).processed_event)

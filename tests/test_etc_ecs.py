@@ -78,16 +78,16 @@ def moment(value: Any) -> float | None:
     """Return a time in seconds, as a text or as Fluent Bit has it."""
     if isinstance(value, tuple):
         seconds, nanoseconds = value
-        return round(float(seconds) + nanoseconds / 1e9, 6)
-    seconds = parse_timestamp(value)
-    return None if seconds is None else round(seconds, 6)
+        return float(round(seconds + nanoseconds / 1e9, 6))
+    parsed: float | None = parse_timestamp(value)
+    return None if parsed is None else round(parsed, 6)
 
 
 def check(made: Sequence[Document], known: Sequence[Any]) -> None:
     """Compare documents with those of our own format."""
     assert len(made) == len(known)
-    for got, record in zip(made, known, strict=True):
-        expected = wanted(record)
+    for got, each in zip(made, known, strict=True):
+        expected = wanted(each)
         assert moment(got.pop("@timestamp", None)) == moment(expected.pop("@timestamp", None))
         assert differences(got, expected) == []
 
@@ -121,7 +121,9 @@ def usual() -> list[dict[str, Any]]:
         *[connect(16, "e", sensor="sensör\n", uuid='a"b\\'), closed(17, "e")],
         *[connect(18, "f"), command("curl http://x/\x00\x7f\u2028", 19, "f")],
     ]
-    late = [summary(why, "id", partial=why, hassh="ab", files=["cd"]) for why in ("open", "evicted")]
+    late = [
+        summary(why, "id", partial=why, hassh="ab", files=["cd"]) for why in ("open", "evicted")
+    ]
     return [*records(events), *[dict(record) for record in late], *records([connect(20, "h")])]
 
 
@@ -156,7 +158,7 @@ def test_real_logs(collector: Collector, real: list[dict[str, Any]]) -> None:
 
 @pytest.fixture(scope="module")
 def hostile() -> list[dict[str, Any]]:
-    """Return records in which an attacker chose every text; a program is started for all at once."""
+    """Return records in which an attacker chose every text, for all programs to start once."""
     known: list[dict[str, Any]] = []
 
     @given(hostile_records)
@@ -230,23 +232,19 @@ def documents(
     with opensearch() as searching:
         place = searching.url.removeprefix("http://")
         host, port = place.split(":")
-        text = (ROOT / "etc/fluent-bit/fluent-bit.yaml").read_text("utf-8")
         given = {
-            "SESSIONSTATS_LOG": log, "ELASTICSEARCH_HOST": host, "ELASTICSEARCH_PORT": port,
-            "ELASTICSEARCH_TLS": "off", "FLUENT_BIT_STATE": tmp_path,
+            "SESSIONSTATS_LOG": str(log), "ELASTICSEARCH_HOST": host, "ELASTICSEARCH_PORT": port,
+            "ELASTICSEARCH_TLS": "off", "FLUENT_BIT_STATE": str(tmp_path),
         }  # fmt: skip
-        lines = text.splitlines()
-        for name, value in given.items():
-            (number,) = [n for n, line in enumerate(lines) if line.startswith(f"  {name}: ")]
-            lines[number] = f"  {name}: {value}"
-        file = tmp_path / "fluent-bit.yaml"
-        file.write_text("\n".join(lines) + "\n")
         with (tmp_path / "output").open("wb") as output:
-            running = subprocess.Popen([fluent_bit, "-c", file], stdout=output, stderr=output)
+            running = subprocess.Popen(
+                [fluent_bit, "-c", ROOT / "etc/fluent-bit/fluent-bit.yaml"],
+                stdout=output, stderr=output, env={**os.environ, **given},
+            )  # fmt: skip
 
         def ask(count: int) -> dict[str, Document]:
             end = time.monotonic() + 20
-            found = []
+            found: list[Any] = []
             while len(found) < count:
                 assert time.monotonic() < end, (tmp_path / "output").read_text()[-3000:]
                 time.sleep(0.2)

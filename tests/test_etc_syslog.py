@@ -13,7 +13,6 @@ import pytest_twisted
 from attrs import define
 from conftest import ROOT
 from nasty import NASTY
-from ports import free_port
 from receivers_syslog import HOST, Authority, Receiver, Rsyslog, SyslogNg, wait_until
 from summaries import summary
 from twisted.internet import reactor
@@ -101,22 +100,32 @@ KINDS: Final = {"rsyslog": ConfiguredRsyslog, "syslog-ng": ConfiguredSyslogNg}
 def hostile() -> list[Record]:
     """Return records with all that is hard to carry: 64 KB, controls, DEL, lone surrogates."""
     lines = (ROOT / "tests/evil_lines.txt").read_text("utf-8", "surrogateescape").split("\n")
-    nasty = [*NASTY, "\x7f\x00\x1b[2J", "\udcff", "😀" * 900, "$MSG %msg% ${x} \\n", "\ufeffx", *lines]
-    known = [summary(f"s{n:04}", "id", last_command=line, password=line) for n, line in enumerate(nasty)]
+    nasty = [
+        *NASTY,
+        "\x7f\x00\x1b[2J",
+        "\udcff",
+        "😀" * 900,
+        "$MSG %msg% ${x} \\n",
+        "\ufeffx",
+        *lines,
+    ]
+    known = [
+        summary(f"s{n:04}", "id", last_command=line, password=line) for n, line in enumerate(nasty)
+    ]
     return [*known, summary("long", templates=["x" * 1000] * 32, urls=["y" * 950] * 32)]
 
 
-@pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
 @pytest.mark.parametrize("name", KINDS)
 @pytest_twisted.inlineCallbacks
 def test_every_record_is_written_as_it_was_sent(
-    name: str, secure: bool, tmp_path: Path
+    name: str, transport: str, tmp_path: Path
 ) -> Generator[Deferred[Any], Any, None]:
     """A line each, byte for byte, from the forwarder with the size that the configuration takes."""
-    kinds = ("tls",) if secure else ()
+    kinds = ("tls",) if transport == "tls" else ()
     running = KINDS[name](tmp_path, kinds=kinds)
     given = {"host": HOST, "port": str(running.port), "max_message": str(LONGEST)}
-    if secure:
+    if kinds:
         authority = Authority(tmp_path / "certificates", "ca")
         identity = authority.issue(HOST)
         identity.cert.rename(authority.folder / "cert.pem")
