@@ -13,7 +13,7 @@ import pytest_twisted
 from attrs import define
 from conftest import ROOT
 from nasty import NASTY
-from receivers_syslog import HOST, Authority, Receiver, Rsyslog, SyslogNg, wait_until
+from receivers_syslog import HOST, Authority, Receiver, Rsyslog, Secured, SyslogNg, wait_until
 from summaries import summary
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -51,8 +51,10 @@ def write(receiver: Receiver, name: str, port: str, kinds: tuple[str, ...]) -> N
     places = {port: port.replace("514", str(receiver.port)), WRITTEN: folder / "messages"}
     if "file" in kinds:
         places[READ] = folder / "sessionstats.json"
-    if "tls" in kinds:
+    if {"tls", "next"} & set(kinds):
         places[CERTIFICATES] = f"{folder}/certificates/"
+    if "next" in kinds:
+        places |= {"siem.example": HOST, "6514": (folder / "port").read_text()}
     (folder / "ours.conf").write_text(changed(text, places, *kinds))
 
 
@@ -148,6 +150,30 @@ def test_every_record_is_written_as_it_was_sent(
     assert [json.loads(line) for line in lines] == [dict(without_time(each)) for each in known]
     assert max(map(len, lines)) > LONGEST - 4000
     assert all(line.startswith(b'{"eventid":"cowrie.sessionstats.summary"') for line in lines)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_log_goes_on_to_the_next_server(name: str, tmp_path: Path) -> None:
+    """By TLS, each line a message that has it as it is."""
+    authority = Authority(tmp_path / "certificates", "ca")
+    following = Rsyslog(
+        tmp_path / "next",
+        Secured(authority.issue(HOST), authority.file, asks_client=False),
+        driver="ossl",
+    )
+    following.start()
+    (tmp_path / "port").write_text(str(following.port))
+    running = KINDS[name](tmp_path, kinds=("file", "next"))
+    lines = [json.dumps(dict(without_time(record))).encode() for record in hostile()]
+    lines = [line for line in lines if len(line) < 7000][:40]  # the next one takes 8 KB
+    (tmp_path / "sessionstats.json").write_bytes(b"".join(line + b"\n" for line in lines))
+    running.start()
+    try:
+        messages = following.wait_for(40)
+    finally:
+        running.stop()
+        following.stop()
+    assert [message[message.index(b"{") :] for message in messages] == lines
 
 
 @pytest.mark.parametrize("name", KINDS)
