@@ -7,6 +7,7 @@ of this container, and no client may wait there that Cowrie does not accept.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import time
@@ -51,12 +52,13 @@ def _owned(proc: Path) -> Iterator[str]:
     """Yield the inodes of the sockets that processes hold: the network may be the host's."""
     for folder in proc.glob("[0-9]*/fd"):
         try:
-            links = [str(link.readlink()) for link in folder.iterdir()]
+            links = list(folder.iterdir())
         except OSError:  # another user's, or gone
             continue
         for link in links:
-            if match := re.fullmatch(r"socket:\[([0-9]+)\]", link):
-                yield match[1]
+            with contextlib.suppress(OSError):  # closed in between, as clients come and go
+                if match := re.fullmatch(r"socket:\[([0-9]+)\]", str(link.readlink())):
+                    yield match[1]
 
 
 def ports() -> dict[int, str]:
