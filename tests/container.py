@@ -13,7 +13,9 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import socket
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import attackers
 import engines
+import yaml
 from conftest import ROOT, SHARED
 from containers import Bench, Image, Report
 from ports import free_port
@@ -191,6 +194,28 @@ def check_folders(bench: Bench) -> None:
         bench.engine.do("rm", "-f", name)
 
 
+def check_compose(report: Report, engine: str) -> None:
+    """What a program that runs compose files says of ours, with every profile."""
+    beside = Path(sys.executable).with_name("podman-compose")
+    program = [engine, "compose"] if Path(engine).name == "docker" else [str(beside)]
+    if not shutil.which(program[0]):
+        print("-      compose.yaml: no podman-compose in this environment (pip install it)")
+        return
+    path = ROOT / "docker/compose.yaml"
+    services = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
+    profiles = sorted(
+        {name for service in services.values() for name in service.get("profiles", ())}
+    )
+    options = [part for name in profiles for part in ("--profile", name)]
+    done = subprocess.run(
+        [*program, "-f", str(path), *options, "config"], capture_output=True, text=True, check=False
+    )
+    taken = yaml.safe_load(done.stdout) if done.returncode == 0 else {"services": {}}
+    is_so = set(taken["services"]) == set(services)
+    detail = f"{len(services)} services" if is_so else done.stderr.strip()[-500:]
+    report.say("compose.yaml is taken, with every profile", is_so=is_so, detail=detail)
+
+
 def check(engine: engines.Engine, image: Image, report: Report, further: Check) -> None:
     """Check one image in every way that concerns it."""
     print(f"\n{image.tag}", flush=True)
@@ -248,6 +273,7 @@ def main() -> int:
                 ROOT / "docker/official.Dockerfile", ROOT, official.tag,
                 *("--build-arg", f"COWRIE_IMAGE={base}"),
             )  # fmt: skip
+        check_compose(report, given.engine)
         check(engine, sensor, report, check_folders)
         check(engine, official, report, lambda _: None)
     except engines.EngineError as error:
