@@ -52,7 +52,7 @@ def check_contents(bench: Bench) -> None:
             with tarfile.open(path) as archive:
                 members = archive.getmembers()
     finally:
-        bench.engine.tried("rm", "-f", name)
+        bench.engine.tried("rm", "-f", "-v", name)
     files = [f"/{member.name}" for member in members if not member.isdir()]
     found = [
         name
@@ -167,11 +167,11 @@ def check_configuration(bench: Bench) -> None:
         name = bench.start(*etc)
         said = bench.wait(name)
         say("etc/cowrie.cfg overrides", is_so="/log/cowrie/mine.json and to" in said)
-        bench.engine.do("rm", "-f", name)
+        bench.engine.do("rm", "-f", "-v", name)
         name = bench.start(*etc, "-e", "COWRIE_OUTPUT_SESSIONSTATS_ENABLED=false")
         said = bench.wait(name)
         say("the environment overrides that", is_so="sessionstats is" not in said)
-        bench.engine.do("rm", "-f", name)
+        bench.engine.do("rm", "-f", "-v", name)
 
 
 def check_folders(bench: Bench) -> None:
@@ -191,7 +191,7 @@ def check_folders(bench: Bench) -> None:
         bench.wait(name)
         files = sorted(path.name for path in Path(folder, "lib/cowrie").iterdir())
         say("serves with an empty folder of its own", is_so="uuid" in files, detail=" ".join(files))
-        bench.engine.do("rm", "-f", name)
+        bench.engine.do("rm", "-f", "-v", name)
 
 
 def check_compose(report: Report, engine: str) -> None:

@@ -107,5 +107,5 @@ class Bench:
     def clean(self) -> None:
         """Remove the containers and the volume."""
         for number in range(1, self.started + 1):
-            self.engine.tried("rm", "-f", f"{self.name}-{number}")
+            self.engine.tried("rm", "-f", "-v", f"{self.name}-{number}")
         self.engine.tried("volume", "rm", "-f", self.name)
