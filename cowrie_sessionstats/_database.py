@@ -125,10 +125,32 @@ def connect(path: Path) -> sqlite3.Connection:
     return file
 
 
+def reading(path: Path) -> sqlite3.Connection:
+    """Open a file that is there to look into it: nothing is written, not even beside it.
+
+    SQLite would make the files of the write-ahead log anew where they are not, as whoever this is,
+    and keep its place in them for other readers. Without anything in that log no other process has
+    to be minded: whoever writes there meanwhile makes this one fail, and it looks again. (Only for
+    a copy that has the log without its index, SQLite makes one.)
+    """
+    log, index = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
+    how = "&immutable=1" if not _size(log) else "&readonly_shm=1" if _size(index) else ""
+    uri = f"{path.absolute().as_uri()}?mode=ro{how}"
+    return sqlite3.connect(uri, BUSY_SECONDS, isolation_level=None, uri=True)
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def version(path: Path) -> int:
     """Return the version of a file that is there; 0 if it is not one of this program's."""
     with contextlib.suppress(sqlite3.Error):
-        file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        file = reading(path)
         try:
             (application,) = file.execute("PRAGMA application_id").fetchone()
             (found,) = file.execute("PRAGMA user_version").fetchone()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import sys
@@ -15,6 +14,8 @@ from attrs import define, field
 
 from cowrie_sessionstats.launch import SUMMARIES, Installation, LaunchError
 from cowrie_sessionstats.summary import printable
+from cowrie_sessionstats.watching.log import Follower, LogError
+from cowrie_sessionstats.watching.seen import decoded
 
 _MARK: Final = "# Written by cowrie-sessionstats demo; it is written anew at each start.\n"
 _POLL_SECONDS: Final = 0.2
@@ -41,7 +42,7 @@ def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None
         cowrie = installation.start(folder)
     except KeyboardInterrupt:
         return
-    summaries = Follower(folder / SUMMARIES)
+    summaries = _Summaries(folder / SUMMARIES)
     try:
         say(
             f"Connect:  ssh -p {ssh_port} root@127.0.0.1   (any password)\n"
@@ -60,6 +61,29 @@ def run(folder: Path, ssh_port: int, telnet_port: int, say: Callable[[str], None
     for record in summaries.read():
         say(describe(record))
     say(f"Summaries written to {folder / SUMMARIES}: {summaries.count}")
+
+
+@define
+class _Summaries:
+    """The records that are written from now on."""
+
+    path: Path
+    count: int = 0
+    _follower: Follower = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._follower = Follower(self.path)
+        self._follower.skip()
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield those that were written since the last call."""
+        try:
+            while lines := self._follower.read():
+                for record in filter(None, map(decoded, lines)):
+                    self.count += 1
+                    yield record
+        except LogError as error:
+            raise LaunchError(str(error)) from None
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -107,42 +131,6 @@ def _configure(folder: Path, ssh_port: int, telnet_port: int) -> None:
         "[output_sessionstats]\nenabled = true\n"
         "logfile = ${honeypot:log_path}/sessionstats.json\n"
     )
-
-
-@define
-class Follower:
-    """Reads the records that are appended to a log, also when the log is rotated."""
-
-    path: Path
-    count: int = 0
-    _place: int = field(default=0, init=False)
-    _inode: int | None = field(default=None, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Begin at the present end of the log."""
-        if self.path.exists():
-            found = self.path.stat()
-            self._inode, self._place = found.st_ino, found.st_size
-
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the records written since the last call."""
-        if not self.path.exists():
-            return
-        inode = self.path.stat().st_ino
-        if inode != self._inode:
-            self._inode, self._place = inode, 0
-        with self.path.open("rb") as log:
-            log.seek(self._place)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    return
-                self._place += len(line)
-                try:
-                    record = json.loads(line)
-                except ValueError:  # the rest of a line that a full disk cut
-                    continue
-                self.count += 1
-                yield record
 
 
 def describe(record: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from cowrie_sessionstats.cli import (
     reports,
     sensors,
     templates,
+    watching,
 )
 
 _COMMANDS: Final = (
@@ -22,6 +23,7 @@ _COMMANDS: Final = (
     *(records.summarize, records.learn, records.schema),
     *(reports.report, reports.sql, reports.show, reports.similar),
     *(destinations.outbox, destinations.forward),
+    *(watching.tail, watching.top),
     honeypots.compare,
     templates.fingerprint,
 )

@@ -131,16 +131,8 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Box]:
     found = _database.version(path)
     if found > _database.VERSION:
         raise BoxError(f"{path} is of a newer cowrie-sessionstats: use that one")
-    mode = "rw" if write else "ro"
     try:
-        with closing(
-            sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                _database.BUSY_SECONDS,
-                isolation_level=None,
-                uri=True,
-            )
-        ) as file:
+        with closing(_writing(path) if write else _database.reading(path)) as file:
             if found < _database.VERSION:
                 file.execute("SELECT 1 FROM sqlite_master").fetchone()  # says why, if it can
                 raise BoxError(
@@ -152,3 +144,12 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Box]:
         raise BoxError(
             f"{path} cannot be used: {error}. Run this as Cowrie's user; if Cowrie holds it, again"
         ) from None
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        _database.BUSY_SECONDS,
+        isolation_level=None,
+        uri=True,
+    )
