@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+
+from attrs import frozen
 
 from cowrie_sessionstats.forwarding.box import BoxError, Standing, opened
 from cowrie_sessionstats.metrics import METRICS_SECONDS
@@ -18,8 +21,8 @@ from cowrie_sessionstats.outputs.sending import REASON_LIMIT
 from cowrie_sessionstats.summary import printable
 from cowrie_sessionstats.timestamps import ago, parse_timestamp
 
-TAIL_BYTES: Final = 1 << 20
-"""How much of a log's end is read: the largest records are smaller."""
+TAIL_BYTES: Final = 8 << 20
+"""How much of a log's end is read: the largest record that the schema allows has 4.6 MB."""
 
 QUIET_SECONDS: Final = 86_400.0
 """A sensor on the internet has visitors every hour; a day without any is worth a look."""
@@ -29,6 +32,11 @@ MISSING_SECONDS: Final = 60.0
 
 WAITING_SECONDS: Final = 600.0
 """A receiver that is away for longer is no short interruption any more."""
+
+LOOKS: Final = 3
+PAUSE_SECONDS: Final = 0.3
+"""What is wrong with a store has to be so each time: Cowrie may be writing there just now, and who
+only reads does not lock it out."""
 
 STALE_SECONDS: Final = 4 * METRICS_SECONDS
 """Age of figures that are written no more."""
@@ -128,6 +136,33 @@ def store(options: Options, process: Process | None, now: float) -> list[Check]:
         ]
     if not path.exists() and process is None:
         return [ok(name, f"{path}: Cowrie makes it when it starts")]
+    found = _looked_into(path, now)
+    for _ in range(LOOKS - 1):
+        if isinstance(found, _Found):
+            break
+        time.sleep(PAUSE_SECONDS)
+        found = _looked_into(path, now)
+    if not isinstance(found, _Found):
+        return [found]
+    checks = [ok(name, f"{path}: sound, {path.stat().st_size / (1 << 20):,.1f} MiB")]
+    checks += (
+        _destination(each, found.standings.get(each), found.aside.get(each, 0), now)
+        for each in options.forward
+    )
+    return checks
+
+
+@frozen
+class _Found:
+    """What is in a sound store: how each destination is getting on, and what it refused."""
+
+    standings: dict[str, Standing]
+    aside: dict[str, int]
+
+
+def _looked_into(path: Path, now: float) -> _Found | Check:
+    """Return what is in a store, or what is wrong with it."""
+    name = "store"
     try:
         with opened(path) as box:
             (found,) = box.file.execute("PRAGMA quick_check(1)").fetchone()
@@ -136,26 +171,18 @@ def store(options: Options, process: Process | None, now: float) -> list[Check]:
             for each, _, count, _ in box.reasons():
                 aside[each] = aside.get(each, 0) + count
     except (BoxError, sqlite3.Error) as error:
-        return [
-            wrong(
-                name,
-                printable(str(error), REASON_LIMIT),
-                "run this as Cowrie's user; if that does not help, restart Cowrie",
-            )
-        ]
+        return wrong(
+            name,
+            printable(str(error), REASON_LIMIT),
+            "run this as Cowrie's user; if that does not help, restart Cowrie",
+        )
     if found != "ok":
-        return [
-            wrong(
-                name,
-                f"{path} is damaged: {printable(str(found), REASON_LIMIT)}",
-                "restart Cowrie, which moves it aside and begins a new one",
-            )
-        ]
-    checks = [ok(name, f"{path}: sound, {path.stat().st_size / (1 << 20):,.1f} MiB")]
-    checks += (
-        _destination(each, standings.get(each), aside.get(each, 0), now) for each in options.forward
-    )
-    return checks
+        return wrong(
+            name,
+            f"{path} is damaged: {printable(str(found), REASON_LIMIT)}",
+            "restart Cowrie, which moves it aside and begins a new one",
+        )
+    return _Found(standings, aside)
 
 
 def _destination(name: str, standing: Standing | None, aside: int, now: float) -> Check:
