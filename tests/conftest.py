@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 NEWEST = "newest"
 COWRIES = os.environ.get("COWRIE_VERSIONS", f"3.0.0 {NEWEST}").split()
-"""Releases to test: the oldest that starts by itself and the newest, or those named."""
+"""What to test: the oldest release that starts by itself and the newest, or those named; also what
+pip installs from elsewhere, such as ``git+https://github.com/cowrie/cowrie.git@main``."""
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it lets run in the background so, and programs that tests start and then
@@ -116,10 +117,17 @@ def _environment(folder: Path, requirement: str, wheel: Path) -> Environment:
     return Environment(folder / "bin", before, after, Installation(folder / "bin"))
 
 
+def requirement_of(named: str) -> str:
+    """Return what pip installs for a release, for ``newest``, or for a place (with a slash)."""
+    if named == NEWEST:
+        return "cowrie"
+    return named if "/" in named else f"cowrie=={named}"
+
+
 @pytest.fixture(scope="session", params=COWRIES)
 def environment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheel: Path
 ) -> Environment:
-    """Return an environment with each of the releases to test."""
-    requirement = "cowrie" if request.param == NEWEST else f"cowrie=={request.param}"
-    return _environment(tmp_path_factory.mktemp(f"cowrie-{request.param}"), requirement, wheel)
+    """Return an environment with each of the Cowries to test."""
+    folder = tmp_path_factory.mktemp("cowrie")  # a place's address is no name for one
+    return _environment(folder, requirement_of(request.param), wheel)
