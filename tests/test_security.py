@@ -128,6 +128,6 @@ def test_records_in_files_are_for_whom_the_umask_lets(
 ) -> None:
     """Who sets it has files that nobody else reads."""
     log = write_log(tmp_path / "cowrie.json", [connect(), login(), closed(3.0)])
-    said = summarize(log, "-o", tmp_path / "s.jsonl", umask=umask)
+    said = summarize(log, "-o", tmp_path / "s.jsonl", "--jobs", "1", umask=umask)
     assert said.status == 0
     assert stat.S_IMODE((tmp_path / "s.jsonl").stat().st_mode) == mode
