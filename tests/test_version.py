@@ -46,8 +46,9 @@ def _git(folder: Path, *words: str) -> str:
 
 def _version_of(folder: Path, **environment: str) -> Version:
     """Return what the folder would be built as; InvalidVersion unless it is as PEP 440 has it."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SETUPTOOLS_SCM_")}
     said = run(
-        sys.executable, "-m", "hatchling", "version", cwd=folder, env={**os.environ, **environment}
+        sys.executable, "-m", "hatchling", "version", cwd=folder, env={**inherited, **environment}
     )
     return Version(said.stdout.strip())
 
@@ -125,6 +126,12 @@ def test_what_a_folder_is_built_as(
 def test_a_machine_without_git_builds_a_clone(released: Path, tmp_path: Path) -> None:
     """As in the images of Python that are called slim."""
     assert str(_version_of(released, PATH=str(tmp_path))) == _version.UNKNOWN
+
+
+def test_who_builds_without_git_can_say_the_version(released: Path, tmp_path: Path) -> None:
+    """As for an image, whose files come without it."""
+    copy = _copied_without_git(released, tmp_path)
+    assert str(_version_of(copy, SETUPTOOLS_SCM_PRETEND_VERSION="1.2.3")) == "1.2.3"
 
 
 def test_the_distributions_of_a_tag_have_its_version(released: Path, tmp_path: Path) -> None:
