@@ -251,8 +251,11 @@ def test_a_log_that_was_cut_is_read_on_from_its_end(tmp_path: Path, begin: Any) 
     wait_for(out, 3)
     following.stop()
     os.truncate(log, 1000)
+    before = state.read_bytes()
     following = begin(log, "-o", out, "--state", state)
-    time.sleep(0.8)
+    deadline = time.monotonic() + 30
+    while state.read_bytes() == before and time.monotonic() < deadline:
+        time.sleep(0.05)  # until it has seen the cut; before that, the log has only grown
     append(log, {}, *session("d", 60))
     made = wait_for(out, 4)
     begun = time.monotonic()
