@@ -21,7 +21,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN apt-get update -qq && \
     apt-get install -y -qq --no-install-recommends ca-certificates python3 python3-venv && \
     rm -rf /var/lib/apt/lists/*
-RUN python3 -m venv /build && /build/bin/pip install --quiet hatchling==1.33.0
+RUN python3 -m venv /build && /build/bin/pip install --quiet hatch-vcs==0.5.0 hatchling==1.33.0
 
 COPY --from=cowrie /cowrie/cowrie-env /cowrie/cowrie-env
 RUN packages=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib", "venv", {"base": "/cowrie/cowrie-env"}))') && \
@@ -40,6 +40,8 @@ RUN touch /build/missing.txt && \
     /build/bin/pip --python /cowrie/cowrie-env/bin/python3 install --quiet --no-compile --no-deps \
       --require-hashes --only-binary :all: -r /build/missing.txt
 
+# The plugin's version, 1.2.3: git's tags are not among the files. Without it, 0.0+unknown.
+ARG SETUPTOOLS_SCM_PRETEND_VERSION
 COPY pyproject.toml README.md LICENSE /build/source/
 COPY cowrie_sessionstats /build/source/cowrie_sessionstats
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
