@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cowrie_sessionstats.cli._options import IN_COWRIE
+from cowrie_sessionstats.extras import install_command
 
 
 @click.command()
@@ -52,6 +53,6 @@ def forward(paths: tuple[str, ...], *, name: str, cowrie: Path) -> None:
         from cowrie_sessionstats.forwarding import forward_command  # noqa: PLC0415 - only this
     except ImportError as error:
         raise click.ClickException(
-            f"{error}. Install it with: pip install 'cowrie-sessionstats[forward]'"
+            f"{error}. Install it with: {install_command('forward')}"
         ) from None
     sys.exit(forward_command.run(forward_command.Request(paths, name, cowrie)))

@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from cowrie_sessionstats.cli._options import RULES, processors
+from cowrie_sessionstats.extras import install_command
 
 
 @click.command()
@@ -72,7 +73,7 @@ def compare(  # noqa: PLR0913 - one for each option
     except ImportError as error:
         raise click.ClickException(
             f"{error}. This command needs more packages. "
-            "Install them with: pip install 'cowrie-sessionstats[compare]'"
+            f"Install them with: {install_command('compare')}"
         ) from None
     from cowrie_sessionstats.findings.rules import (  # noqa: PLC0415
         RuleError,

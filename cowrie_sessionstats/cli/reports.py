@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from cowrie_sessionstats.cli._options import JOBS, options, processors
+from cowrie_sessionstats.extras import install_command
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -180,7 +181,7 @@ def _reports() -> ModuleType:
     except ImportError as error:
         raise click.ClickException(
             f"{error.msg}. This command needs more packages. "
-            "Install them with: pip install 'cowrie-sessionstats[report]'"
+            f"Install them with: {install_command('report')}"
         ) from None
     return command
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from configparser import ConfigParser, InterpolationError
 from typing import Final
 
+from cowrie_sessionstats.extras import install_command
 from cowrie_sessionstats.options import OptionError, destination_section
 from cowrie_sessionstats.outputs.sending import Sender
 
@@ -47,8 +48,7 @@ def _read(config: ConfigParser, name: str, environment: Mapping[str, str]) -> Se
         raise OptionError(
             "type",
             kind,
-            f"needs {error.name}, which is not installed here: "
-            "pip install 'cowrie-sessionstats[forward]'",
+            f"needs {error.name}, which is not installed here: {install_command('forward')}",
             section,
         ) from None
     sender: Sender = module.read(options, section, environment, config)

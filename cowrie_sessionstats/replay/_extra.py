@@ -2,4 +2,6 @@
 
 from typing import Final
 
-EXTRA: Final = "Install it with: pip install 'cowrie-sessionstats[cli]'"
+from cowrie_sessionstats.extras import install_command
+
+EXTRA: Final = f"Install it with: {install_command('cli')}"
