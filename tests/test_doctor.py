@@ -277,13 +277,23 @@ def test_figures_that_are_written_no_more(folder: Path, monkeypatch: pytest.Monk
     """The file is there, but old."""
     figures = folder / "figures.prom"
     (folder / "etc/cowrie.cfg").write_text(f"{DIST}\n{SECTION}metrics_file = {figures}\n")
-    assert checks(folder)["metrics"]["state"] == "warning"
+    check = checks(folder)["metrics"]
+    assert (check["state"], "restart Cowrie" in check["remedy"]) == ("warning", True)
     figures.touch()
     found = Process(os.getpid(), time.time() - 5000, None)
     monkeypatch.setattr("cowrie_sessionstats.operating.doctor_command.running", lambda _: found)
     assert checks(folder)["metrics"]["state"] == "ok"
     os.utime(figures, (0, time.time() - 600))
     assert checks(folder)["metrics"]["state"] == "warning"
+
+
+def test_figures_for_a_folder_that_is_not_there(folder: Path) -> None:
+    """Nobody makes it: the remedy is to do so, which a restart is not."""
+    figures = folder / "textfile/figures.prom"
+    (folder / "etc/cowrie.cfg").write_text(f"{DIST}\n{SECTION}metrics_file = {figures}\n")
+    check = checks(folder)["metrics"]
+    assert check["state"] == "warning"
+    assert check["remedy"] == f"make the folder {figures.parent}, for Cowrie's user to write in"
 
 
 def test_a_log_is_read_from_its_end_only(tmp_path: Path) -> None:

@@ -219,7 +219,10 @@ def metrics(path: Path, process: Process | None, now: float) -> Check:
     try:
         age = now - path.stat().st_mtime
     except OSError as error:
-        return warning("metrics", f"{path}: {error.strerror}", "restart Cowrie, see its log")
+        remedy = "restart Cowrie, see its log"
+        if not path.parent.is_dir():
+            remedy = f"make the folder {path.parent}, for Cowrie's user to write in"
+        return warning("metrics", f"{path}: {error.strerror}", remedy)
     told = f"{path}, written {ago(age)} ago"
     if process is not None and age > STALE_SECONDS:
         return warning("metrics", told, "restart Cowrie, see its log")
