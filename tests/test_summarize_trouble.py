@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from click.testing import CliRunner
 from logs import COMMAND, COMPRESSED, DAY, as_lines, session, summarize, write_log
 
+from cowrie_sessionstats.cli import main
 from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.files import find
 from cowrie_sessionstats.replay.running import Running
@@ -252,3 +255,21 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [line for line in commands if os.fsencode(logs) in line]
+
+
+def test_without_shared_memory_one_process_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose /dev/shm is closed: what to do is said, and helps."""
+
+    def closed(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/closed/pym-1")
+
+    log = write_log(tmp_path / "cowrie.json", session("a"))
+    monkeypatch.setattr("cowrie_sessionstats.replay.running.RawArray", closed)
+    said = CliRunner().invoke(main, ["summarize", str(log), "--jobs", "2"])
+    assert said.exit_code == 1
+    assert "error: /closed/pym-1: Permission denied; several processes need it" in said.output
+    assert "--jobs 1" in said.output
+    said = CliRunner().invoke(main, ["summarize", str(log), "--jobs", "1"])
+    assert said.exit_code == 0

@@ -212,6 +212,15 @@ class _Processes(_Crew):
     _stop: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        try:
+            self._start()
+        except OSError as error:  # /dev/shm is not there, is full, or nobody may write to it
+            raise RunError(
+                f"{error.filename or 'shared memory'}: {error.strerror}; several processes need "
+                "it. Try again with one: --jobs 1"
+            ) from None
+
+    def _start(self) -> None:
         context = get_context("fork")  # the spools have no name, so they must be inherited
         self._slots = RawArray("q", _SLOT * len(self.spools))
         self._stop = RawValue("b", 0)
