@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -477,6 +478,21 @@ def test_learn_teaches_a_new_sensor(tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     nothing = tool("learn", tmp_path / "empty.json", "--history", tmp_path / "h.sqlite")
     assert nothing.status == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_root_leaves_no_store_that_cowrie_could_not_write(tmp_path: Path) -> None:
+    """Root is told whose it is, and nothing is made."""
+    state = tmp_path / "var/lib/cowrie"
+    state.mkdir(parents=True)
+    os.chown(state, 65_534, 65_534)
+    (tmp_path / "cowrie.cfg").write_text("[output_sessionstats]\nenabled = true\n")
+    log = tmp_path / "old.json"
+    log.write_bytes(log_of([["id"]]))
+    said = tool("learn", log, "--cowrie", tmp_path)
+    assert said.status == 2
+    assert "Run it as that user: sudo -u nobody" in said.err
+    assert list(state.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but text" * 50])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,9 +57,30 @@ def _of_cowrie(folder: Path) -> Settings:
             "[output_sessionstats] store is empty: this Cowrie keeps no history. Name a file "
             "there, or with --history"
         )
+    _refuse_for_another(options.store)
     settings = Settings.of(None, keep_passwords=True, history=options.store)
     settings.templates = type(settings.templates)(options.vocabulary, marks=options.rules.marks)
     return settings
+
+
+def _refuse_for_another(store: Path) -> None:
+    """Raise UsageError for root where the store is to be another user's.
+
+    What root makes there (the file, its lock) is root's, and Cowrie could not use it.
+    """
+    folder = store.parent
+    if os.geteuid() == 0 and folder.is_dir() and (owner := folder.stat().st_uid) != 0:
+        raise UsageError(
+            f"{folder} belongs to {_name(owner)}, and Cowrie could not write what root makes "
+            f"there. Run it as that user: sudo -u {_name(owner)} ..."
+        )
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"  # as sudo takes it
 
 
 def _learn(paths: Sequence[str], settings: Settings, jobs: int) -> int:
