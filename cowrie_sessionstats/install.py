@@ -40,8 +40,8 @@ def install(checkout: Path) -> str:
     done = "wrote" if before is None else "brought up to date:"
     return (
         f"{done} {target}\n"
-        "Now enable it: [output_sessionstats] with enabled = true in cowrie.cfg. The environment "
-        "that runs this Cowrie needs cowrie-sessionstats installed, too"
+        "Now enable it, in the folder in which Cowrie runs: cowrie-sessionstats enable. The "
+        "environment that runs this Cowrie needs cowrie-sessionstats installed, too"
     )
 
 

@@ -34,7 +34,7 @@ def test_the_file_is_put_there_once(checkout: Path) -> None:
     status, said = install(checkout)
     assert status == 0
     assert f"wrote {target}" in said
-    assert "enabled = true" in said
+    assert "cowrie-sessionstats enable" in said
     assert target.read_bytes() == OURS
     before = target.stat()
 
