@@ -21,6 +21,7 @@ from cowrie_sessionstats.findings.ending import Timeouts
 from cowrie_sessionstats.findings.rules import RuleError, Rules, default_rules, read_rules
 from cowrie_sessionstats.sessions import MAX_SESSIONS
 from cowrie_sessionstats.store import OUTBOX_MAX
+from cowrie_sessionstats.summary import printable
 
 SECTION: Final = "output_sessionstats"
 MOST_SESSIONS: Final = 1_000_000
@@ -35,7 +36,8 @@ class OptionError(ValueError):
 
     def __init__(self, name: str, value: str, trouble: str, section: str = SECTION) -> None:
         shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
-        super().__init__(f"[{section}] {name} = {shown!r}: {trouble}")
+        where = f"[{printable(section, _SHOWN)}] {printable(name, _SHOWN)}"
+        super().__init__(f"{where} = {shown!r}: {trouble}")
 
 
 @frozen

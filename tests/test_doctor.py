@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from importlib.resources import files as resources
@@ -17,8 +20,8 @@ from click.testing import CliRunner, Result
 
 from cowrie_sessionstats import __version__
 from cowrie_sessionstats.cli import main
-from cowrie_sessionstats.operating import kept, machine
-from cowrie_sessionstats.operating.processes import Process
+from cowrie_sessionstats.operating import installed, kept, machine
+from cowrie_sessionstats.operating.processes import Process, running
 from cowrie_sessionstats.outputs.sending import Limits
 from cowrie_sessionstats.store import Store
 from cowrie_sessionstats.timestamps import format_timestamp
@@ -133,7 +136,8 @@ def test_a_python_without_cowrie_or_none_at_all(folder: Path, tmp_path: Path) ->
     fake = tmp_path / "python3"
     for script, words in (
         ("#!/bin/sh\necho boo >&2\n", "boo"),
-        ("#!/bin/sh\necho '[1]'\n", "it said nothing"),
+        ("#!/bin/sh\n", "it said nothing"),
+        (f"#!/bin/sh\necho '{{\"python\": {'[' * 100_000}'\n", "it said nothing"),
         ("#!/bin/sh\necho '{\"python\": 3}'\n", "it said nothing"),
         ("#!/no/such/program\n", "cannot be started"),
     ):
@@ -339,3 +343,88 @@ def test_the_store_can_be_busy(folder: Path, store: Store) -> None:
     with sqlite3.connect(store.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         assert checks(folder)["store"]["state"] == "ok"
+
+
+# ---------------------------------------------------------------- who broke into Cowrie's user
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    """A pipe in the place of a log, a process's number or the configuration keeps nobody."""
+    os.mkfifo(folder / "var/log/cowrie/sessionstats.json")
+    os.mkfifo(folder / "cowrie.pid")
+    found = checks(folder)
+    assert "no regular file" in found["log"]["message"]
+    (folder / "etc/cowrie.cfg").unlink()
+    os.mkfifo(folder / "etc/cowrie.cfg")
+    assert "no regular file" in checks(folder)["options"]["message"]
+
+
+def test_the_program_that_is_asked_has_no_terminal_of_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could type into the administrator's shell; root's environment it does not see either."""
+    monkeypatch.setenv("SECRET", "s3cret")
+    fake = folder / "python3"
+    fake.write_text("#!/bin/sh\necho session $(cut -d' ' -f6 /proc/$$/stat) $SECRET\n")
+    fake.chmod(0o755)
+    said = installed.ask(fake, folder, [])
+    assert isinstance(said, str)
+    assert said.split()[1] != str(os.getsid(0))
+    assert ("s3cret" in said) is (os.geteuid() != 0)
+
+
+def groups() -> set[str]:
+    """Return the groups of all processes that run."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, group, *_ = path.read_text().rpartition(")")[2].split()
+            found |= {group} - ({group} if state == "Z" else set())
+    return found
+
+
+def test_a_program_that_says_no_end_of_things_is_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With whatever it started, and without all of it in memory."""
+    monkeypatch.setattr(installed, "PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(installed, "SAID_LIMIT", 1000)
+    fake, number = folder / "python3", folder / "number"
+    for last in ("exec yes", "sleep 60 &"):
+        number.touch(0o666)
+        fake.write_text(f"#!/bin/sh\necho $$ > {number}\n{last}\n")
+        fake.chmod(0o755)
+        assert "did not answer" in str(installed.ask(fake, folder, []))
+        deadline = time.monotonic() + 30
+        while number.read_text().strip() in groups():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be made to run something as root")
+def test_nothing_is_run_as_root_that_another_user_can_choose(folder: Path) -> None:
+    """Any user can start a program of root's under the name of a Cowrie; his own run as he."""
+    words = ["-c", "read until", "twistd", "cowrie"]
+    evil = folder / "python-evil"
+    for uid, python in ((0, None), (1234, evil)):
+        child = subprocess.Popen(
+            [evil, *words],
+            executable="/bin/sh",
+            stdin=subprocess.PIPE,
+            cwd=folder,
+            user=uid or None,
+        )
+        try:
+            found = running(folder)
+        finally:
+            child.communicate()
+        assert found is not None
+        assert (found.pid, found.uid, found.python) == (child.pid, uid, python)
+    with tempfile.TemporaryDirectory() as name:  # where every user can get to
+        Path(name).chmod(0o755)
+        evil = Path(name, "python-evil")
+        evil.write_text("#!/bin/sh\necho as $(id -u) $(id -g)\n")
+        evil.chmod(0o755)
+        assert installed.ask(evil, Path(name), [], found) == "as 1234 1234"
+        os.chown(name, 1235, 0)
+        assert installed.ask(evil, Path(name), []) == "as 1235 1235"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from configparser import ConfigParser
+from datetime import datetime, timezone
 from importlib.resources import files as resources
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cowrie_sessionstats.cli import main
-from cowrie_sessionstats.operating import files
+from cowrie_sessionstats.operating import enabling, files
 from cowrie_sessionstats.operating.editing import EditError, with_options
 from cowrie_sessionstats.store import Store
 
@@ -320,3 +323,107 @@ def test_a_sensors_folder_is_where_its_installer_puts_it() -> None:
     said = enable("enable", "--dshield", "--yes")
     assert said.exit_code == 1
     assert "/srv/cowrie is no folder of Cowrie's" in said.output
+
+
+# ---------------------------------------------------------------- who broke into Cowrie's user
+
+
+def give(folder: Path, uid: int) -> None:
+    """Have a user own all that is in a folder."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, uid, follow_symlinks=False)
+
+
+@pytest.fixture
+def users(updated: Path) -> Iterator[Path]:
+    """Return that folder, and the old one beside it, where their user can get to them."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        for folder in updated.parent.iterdir():
+            give(Path(shutil.copytree(folder, Path(name, folder.name), symlinks=True)), 1234)
+        yield Path(name, updated.name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write everywhere")
+def test_root_writes_nothing_that_cowries_user_could_not(users: Path) -> None:
+    """Links of an intruder's to files and folders of root's lead nowhere."""
+    updated, mine = users, users.with_name("root")
+    mine.mkdir()
+    (mine / "profile").write_text("# run at each login\n")
+    path = updated / "etc/cowrie.cfg"
+    path.unlink()
+    path.symlink_to(mine / "profile")
+    said = enable("enable", "--dshield", "--cowrie", str(updated), "--yes")
+    assert said.exit_code == 1, said.output
+    assert "Permission denied" in said.output
+    assert (mine / "profile").read_text() == "# run at each login\n"
+
+    path.unlink()
+    path.write_text(DIST)
+    shutil.rmtree(updated / "var/lib/cowrie")
+    (updated / "var/lib/cowrie").symlink_to(mine)
+    said = enable("enable", "--dshield", "--cowrie", str(updated), "--yes")
+    assert said.exit_code == 1, said.output
+    assert [each.name for each in mine.iterdir()] == ["profile"]
+
+    # What only root may read does not come into the backup, which is Cowrie's user's.
+    (mine / "profile").write_text("[honeypot]\nhostname = s3cret\n")
+    (mine / "profile").chmod(0o600)
+    path.unlink()
+    path.symlink_to(mine / "profile")
+    said = enable("enable", "--cowrie", str(updated), "--yes")
+    assert said.exit_code == 1, said.output
+    assert "cannot be read: Permission denied" in said.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_all_is_cowries_users_and_works(users: Path) -> None:
+    """Root acts as that user; a file of root's among his files can be changed all the same."""
+    updated, path = users, users / "etc/cowrie.cfg"
+    os.chown(path, 0, 0)
+    said = enable("enable", "--dshield", "--cowrie", str(updated), "--yes")
+    assert said.exit_code == 0, said.output
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+    made = [path, *updated.glob("etc/*.bak"), updated / "var/lib/cowrie/sessionstats.sqlite"]
+    assert {each.stat().st_uid for each in made} == {1234}
+    assert len(made) == 3
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    """A pipe in the place of cowrie.cfg is said to be one."""
+    path = folder / "etc/cowrie.cfg"
+    path.unlink()
+    os.mkfifo(path)
+    for word in ("enable", "disable"):
+        said = enable(word, "--cowrie", str(folder), "--yes")
+        assert (said.exit_code, "no regular file" in said.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[output_sessionstats]\n\x07\x9b2J = 1\n",
+        "[output_sessionstats_\x07\x9b2J]\nenabled = true\n",
+        "[output_sessionstats]\nrules = \x07\x9b2J\n",
+        "[output_sessionstats]\nvocabulary = \x07\x9b2J\n",
+        "[output_sessionstats]\nlog_\x07\x9b2J = ${x:y}\n",
+    ],
+)
+def test_nothing_in_the_file_steers_the_terminal(folder: Path, text: str) -> None:
+    """Of names and values that cannot be used, escapes are shown."""
+    path = folder / "etc/cowrie.cfg"
+    path.write_text(text)
+    said = enable("enable", "--cowrie", str(folder), "--yes")
+    assert said.exit_code == 1
+    assert "\\x9b2j" in said.output.lower()
+    assert not {"\x07", "\x9b"} & set(said.output)
+
+
+def test_changes_of_one_second_have_a_backup_each(folder: Path) -> None:
+    """On and off in a script is no error."""
+    now = datetime(2026, 11, 26, tzinfo=timezone.utc)
+    for change in (enabling.enabled, enabling.disabled, enabling.enabled):
+        made = change(folder, {})
+        assert made is not None
+        enabling.write(made, now.replace(microsecond=len(list(folder.glob("etc/*.bak")))))
+    assert len(list(folder.glob("etc/*.bak"))) == 3

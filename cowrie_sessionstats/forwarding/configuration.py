@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from cowrie_sessionstats import regular
 from cowrie_sessionstats.options import OptionError
 from cowrie_sessionstats.summary import printable
 
@@ -21,12 +22,24 @@ FILES: Final = ("/etc/cowrie/cowrie.cfg", "etc/cowrie.cfg", "cowrie.cfg")
 DEFAULTS: Final = ("etc/cowrie.cfg.dist", "src/cowrie/data/etc/cowrie.cfg.dist")
 """Where a checkout of Cowrie has its defaults; that of pip has them in the package."""
 
+FILE_LIMIT: Final = 4 << 20
+"""Bytes of one of these: Cowrie's own has 45,000."""
+
 _NEEDED: Final = {"honeypot": {"log_path": "var/log/cowrie", "state_path": "var/lib/cowrie"}}
 """Those of Cowrie's defaults that our own refer to, where none are found."""
 
 
+_SAID: Final = 2000  # characters of what is wrong
+
+
 class ConfigurationError(Exception):
-    """The configuration cannot be used; the text says why and what to do."""
+    """The configuration cannot be used; the text says why and what to do.
+
+    It can be shown: names in the configuration may be those that an intruder chose.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text, _SAID))
 
 
 class _Config(ConfigParser):
@@ -100,16 +113,26 @@ def is_there(path: Path) -> bool:
 def _add(config: ConfigParser, path: str, text: str | None) -> None:
     """Read one file, or a text in its place; its options stand over those before."""
     try:
-        config.read_string(Path(path).read_text("utf-8") if text is None else text, path)
+        config.read_string(text_of(Path(path)) if text is None else text, path)
+    except ConfigError as error:  # its text may quote a line with a secret: only the kind
+        raise ConfigurationError(
+            f"{path} cannot be used ({type(error).__name__}{_line(error)}). Correct it"
+        ) from None
+
+
+def text_of(path: Path, *, line_ends: bool = False) -> str:
+    """Return what is in a file of Cowrie's configuration, its own line ends kept or not.
+
+    ConfigurationError if it cannot be read.
+    """
+    try:
+        text = regular.content(path, FILE_LIMIT).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not in UTF-8"
         raise ConfigurationError(
             f"{path} cannot be read: {why}. Run this as Cowrie's user"
         ) from None
-    except ConfigError as error:  # its text may quote a line with a secret: only the kind
-        raise ConfigurationError(
-            f"{path} cannot be used ({type(error).__name__}{_line(error)}). Correct it"
-        ) from None
+    return text if line_ends else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _line(error: ConfigError) -> str:

@@ -70,7 +70,7 @@ def _examine(folder: Path, python: Path | None, now: float) -> Iterator[Check]:
     configured = _configuration(folder, python)
     options = configured.options
     written = [] if options is None else _written(options)
-    told = "" if python is None else installed.ask(python, folder, written)
+    told = "" if python is None else installed.ask(python, folder, written, process)
     yield from installed.installed(python, told, folder)
     files = [path for name in FILES if (path := Path(folder, name)).is_file()]
     yield installed.process(process, files, now)

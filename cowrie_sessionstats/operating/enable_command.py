@@ -100,7 +100,7 @@ def _carry_out(change: Change | None, store: MovedStore | None, *, yes: bool) ->
     for line in () if change is None else _shown(change):
         click.secho(printable(line, _SHOWN), fg={"+": "green", "-": "red"}.get(line[:1]))
     if store is not None:
-        click.echo(f"copy of the store {store.old} -> {store.new}")
+        click.echo(printable(f"copy of the store {store.old} -> {store.new}", 2 * _SHOWN))
     if not yes:
         if not sys.stdin.isatty():
             click.echo("Nothing was changed: --yes does it without a question", err=True)
@@ -113,12 +113,16 @@ def _carry_out(change: Change | None, store: MovedStore | None, *, yes: bool) ->
             store.copy()
         if change is not None:
             backup = enabling.write(change, datetime.now(timezone.utc))
-            click.echo(f"wrote {change.path}" + (f", backup: {backup.name}" if backup else ""))
+            told = f"wrote {change.path}" + (f", backup: {backup.name}" if backup else "")
+            click.echo(printable(told, 2 * _SHOWN))
     except (OSError, sqlite3.Error) as error:
         where = getattr(error, "filename", None) or (change.path if change else "the store")
         why = getattr(error, "strerror", None) or error
+        remedy = "Run this as the owner of the file, or with sudo"
+        if os.geteuid() == 0:
+            remedy = "Where others own the folder, even root writes only what they may: see why"
         raise click.ClickException(
-            f"{where} cannot be written: {why}. Run this as the owner of the file, or with sudo"
+            printable(f"{where} cannot be written: {why}. {remedy}", 2 * _SHOWN)
         ) from None
     return True
 

@@ -8,13 +8,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cowrie_sessionstats.forwarding.configuration import (
     FILES,
     ConfigurationError,
     cowrie_in,
     is_there,
+    text_of,
 )
 from cowrie_sessionstats.operating import files
 from cowrie_sessionstats.operating.editing import (
@@ -25,6 +26,7 @@ from cowrie_sessionstats.operating.editing import (
     with_sections,
 )
 from cowrie_sessionstats.operating.moved import previous
+from cowrie_sessionstats.operating.owners import as_owner
 from cowrie_sessionstats.options import (
     SECTION,
     destination_section,
@@ -57,6 +59,10 @@ class Change:
 
     path: Path
     """With links followed."""
+    found: Path
+    """Where it was found."""
+    top: Path
+    """The folder below which Cowrie's user may own what there is."""
     before: str
     after: str
 
@@ -70,8 +76,8 @@ def enabled(
     installation that an update moved aside are taken over. ConfigurationError if that cannot be,
     or would be of no use.
     """
-    path = _file(folder)
-    before = _text(path)
+    file = _found(folder)
+    path, before = file.path, file.before
     try:
         after = with_sections(before, _moved_sections(before, folder) if dshield else ())
         # What stands in the file is the operator's choice, but for being on.
@@ -82,7 +88,7 @@ def enabled(
         after = with_options(after, SECTION, options)
     except EditError as error:
         raise _by_hand(path, error, ON) from None
-    return _checked(folder, environment, Change(path, before, after))
+    return _checked(folder, environment, evolve(file, after=after))
 
 
 def disabled(folder: Path, environment: Mapping[str, str]) -> Change | None:
@@ -90,15 +96,13 @@ def disabled(folder: Path, environment: Mapping[str, str]) -> Change | None:
     with cowrie_in(folder, environment) as config:
         if not is_enabled(config, SECTION):
             return None
-    path = _file(folder)
-    before = _text(path)
+    file = _found(folder)
     off = {"enabled": "false"}
     try:
-        after = with_options(before, SECTION, off)
+        change = evolve(file, after=with_options(file.before, SECTION, off))
     except EditError as error:
-        raise _by_hand(path, error, off) from None
-    change = Change(path, before, after)
-    with cowrie_in(folder, environment, {path: after}) as config:
+        raise _by_hand(file.path, error, off) from None
+    with cowrie_in(folder, environment, {change.path: change.after}) as config:
         if is_enabled(config, SECTION):
             raise ConfigurationError(
                 "the environment turns it on, whatever stands in the file: take "
@@ -113,43 +117,46 @@ def write(change: Change, now: datetime) -> Path | None:
     Both have owner and rights of the file. OSError if that cannot be; the file then is what it was.
     """
     after = BytesIO(change.after.encode())
-    if not change.path.exists():
-        files.create(change.path, after, change.path.parent.stat(), 0o644)
-        return None
-    backup = change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%SZ}.bak")
-    files.create(backup, BytesIO(change.before.encode()), change.path.stat())
-    files.replace(change.path, after)
-    return backup
+    with as_owner(change.found, change.top):
+        if not change.path.exists():
+            files.create(change.path, after, change.path.parent.stat(), 0o644)
+            return None
+        backup = change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%SZ}.bak")
+        if backup.exists():  # of the same second
+            backup = change.path.with_name(f"{change.path.name}.{now:%Y%m%dT%H%M%S.%fZ}.bak")
+        files.create(backup, BytesIO(change.before.encode()), change.path.stat())
+        files.replace(change.path, after)
+        return backup
 
 
-def _file(folder: Path) -> Path:
+def _found(folder: Path) -> Change:
     """Return the file to change: the last with the section, else the last, else a new one."""
-    paths = [Path(folder, name) for name in FILES]
-    found = [path for path in paths if is_there(path)]
-    for path in reversed(found):
-        if section_of(_text(path), SECTION) is not None:
-            return path.resolve()
+    here = folder.absolute()
+    files = [_content(here / name, here) for name in FILES]
+    found = [file for file in files if file is not None]
+    for file in reversed(found):
+        if section_of(file.before, SECTION) is not None:
+            return file
     if found:
-        return found[-1].resolve()
-    if any(Path(folder, mark).exists() for mark in _MARKS):
-        return Path(folder, FILES[1]).resolve()
+        return found[-1]
+    if any(Path(here, mark).exists() for mark in _MARKS):
+        path = here / FILES[1]
+        return Change(path.resolve(), path, here, "", "")
     raise ConfigurationError(
         f"{folder.absolute()} is no folder of Cowrie's: there is no cowrie.cfg in it or its folder "
         "etc. Name the folder in which Cowrie runs with --cowrie"
     )
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not in UTF-8"
-        raise ConfigurationError(
-            f"{path} cannot be read: {why}. Run this as Cowrie's user"
-        ) from None
+def _content(path: Path, here: Path) -> Change | None:
+    """Return what is in a file, as yet unchanged; None if it is not there."""
+    top = here if path.is_relative_to(here) else path.parent
+    with as_owner(path, top):
+        if not is_there(path):
+            return None
+        real = path.resolve()
+        text = text_of(real, line_ends=True)
+    return Change(real, path, top, text, text)
 
 
 def _by_hand(path: Path, error: EditError, options: Mapping[str, str]) -> ConfigurationError:
@@ -179,7 +186,7 @@ def _moved_sections(text: str, folder: Path) -> Sequence[str]:
     old = previous(folder)
     if old is None or section_of(text, SECTION) is not None:
         return ()
-    before = _text(_file(old))
+    before = _found(old).before
     names = [
         name
         for name in sections_in(before)

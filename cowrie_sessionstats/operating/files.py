@@ -39,7 +39,11 @@ def replace(path: Path, content: BinaryIO) -> None:
 def _fill(handle: int, content: BinaryIO, like: os.stat_result, mode: int | None) -> None:
     with os.fdopen(handle, "wb") as file:
         if (os.geteuid(), os.getegid()) != (like.st_uid, like.st_gid):
-            os.fchown(handle, like.st_uid, like.st_gid)
+            try:
+                os.fchown(handle, like.st_uid, like.st_gid)
+            except PermissionError:
+                if os.getuid() != 0:  # else root acts as the folder's owner, who may replace it
+                    raise
         os.fchmod(handle, stat.S_IMODE(like.st_mode) if mode is None else mode)
         shutil.copyfileobj(content, file)
         file.flush()

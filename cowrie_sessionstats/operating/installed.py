@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
+import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +19,7 @@ from attrs.validators import instance_of, optional
 
 from cowrie_sessionstats import __version__
 from cowrie_sessionstats.operating.checks import Check, ok, warning, wrong
+from cowrie_sessionstats.operating.owners import groups_of
 from cowrie_sessionstats.operating.processes import Process
 from cowrie_sessionstats.timestamps import ago
 
@@ -23,6 +28,9 @@ PROBE_SECONDS: Final = 60
 
 START_SECONDS: Final = 2.0
 """Cowrie reads its configuration some seconds after its start, which Linux knows to a second."""
+
+SAID_LIMIT: Final = 1 << 20
+"""Bytes that are read of an answer, which has some hundred."""
 
 OLDER: Final = ("0.", "1.", "2.")
 """Versions of Cowrie for which the plugin was not made: they do not start from PyPI's packages."""
@@ -44,37 +52,75 @@ class Told:
     """Which files its user can write."""
 
 
-def ask(python: Path, folder: Path, write: Sequence[Path]) -> Told | str:
-    """Return what a Cowrie's Python says of itself, as the user who owns the folder.
+def ask(
+    python: Path, folder: Path, write: Sequence[Path], process: Process | None = None
+) -> Told | str:
+    """Return what a Cowrie's Python says of itself, as Cowrie's user.
 
-    Not as root, where we are root: what Cowrie's user can write, an intruder may have written.
+    Not as root, where we are root: what Cowrie's user can write, an intruder may have written. For
+    the same reason it has neither our terminal, into which it could type, nor our environment.
     A text says why there is no answer.
     """
     asked = {"path": [str(folder / "src")], "write": [str(path) for path in write]}
     probe = files("cowrie_sessionstats.operating").joinpath("_probe.py").read_text("utf-8")
-    owner = folder.stat()
     is_root = os.geteuid() == 0
+    uid, groups = _who(python, folder, process)
     try:
-        done = subprocess.run(  # noqa: S603 - the Python that runs this Cowrie
+        child = subprocess.Popen(  # noqa: S603 - the Python that runs this Cowrie
             [python, "-I", "-c", probe, json.dumps(asked)],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PROBE_SECONDS,
-            check=False,
-            user=owner.st_uid if is_root else None,
-            group=owner.st_gid if is_root else None,
-            extra_groups=[] if is_root else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=_ENVIRONMENT if is_root else None,
+            user=uid if is_root else None,
+            group=groups[0] if is_root else None,
+            extra_groups=groups if is_root else None,
         )
-        return Told(**json.loads(done.stdout.splitlines()[-1]))
-    except subprocess.TimeoutExpired:
-        return f"it did not answer within {PROBE_SECONDS} s"
     except OSError as error:
         return f"it cannot be started: {error.strerror}"
-    except (ValueError, TypeError, IndexError):
-        return done.stderr.strip().rpartition("\n")[2] or "it said nothing"
+    said = _said(child)
+    if said is None:
+        return f"it did not answer within {PROBE_SECONDS} s"
+    lines = said.decode(errors="replace").strip().splitlines()
+    answer = next((line for line in reversed(lines) if line.startswith("{")), None)
+    try:
+        return lines[-1] if answer is None else Told(**json.loads(answer))
+    except (ValueError, TypeError, IndexError, RecursionError):
+        return "it said nothing"
+
+
+_ENVIRONMENT: Final = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+
+
+def _who(python: Path, folder: Path, process: Process | None) -> tuple[int, list[int]]:
+    """Return as who, and of which groups, a Cowrie runs: as its process does, else as who owns its
+    files; root last.
+    """
+    told = [] if process is None else [process.uid]
+    told += [each.stat().st_uid for each in (folder, *python.parents[:2])]
+    uid = next((each for each in told if each != 0), 0)
+    return uid, groups_of(uid)
+
+
+def _said(child: subprocess.Popen[bytes]) -> bytes | None:
+    """Return the end of what a program says until it ends; None if that takes too long."""
+    said = b""
+    until = time.monotonic() + PROBE_SECONDS
+    with child:
+        out = child.stdout
+        try:
+            while out is not None and (left := until - time.monotonic()) > 0:
+                if select.select([out], [], [], left)[0]:
+                    piece = os.read(out.fileno(), SAID_LIMIT)
+                    if not piece:
+                        return said
+                    said = (said + piece)[-SAID_LIMIT:]
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+    return None
 
 
 def installed(python: Path | None, told: Told | str, folder: Path) -> list[Check]:
@@ -129,8 +175,15 @@ def process(found: Process | None, configuration: Sequence[Path], now: float) ->
             "no Cowrie runs in this folder, or another user may not see it",
             "cowrie start (on a DShield sensor: sudo systemctl start cowrie)",
         )
-    newer = [path for path in configuration if path.stat().st_mtime > found.started + START_SECONDS]
+    newer = [path for path in configuration if _changed(path) > found.started + START_SECONDS]
     told = f"process {found.pid}, for {ago(now - found.started)}"
     if newer:
         return warning("process", f"{told}; {newer[0]} was changed since", "restart Cowrie")
     return ok("process", told)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # gone a moment ago
+        return 0.0

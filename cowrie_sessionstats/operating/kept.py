@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
 
+from cowrie_sessionstats import regular
 from cowrie_sessionstats.forwarding.box import BoxError, Standing, opened
 from cowrie_sessionstats.metrics import METRICS_SECONDS
 from cowrie_sessionstats.operating.checks import Check, ok, warning, wrong
@@ -50,7 +53,7 @@ def last_time(log: Path, eventid: str | None = None) -> float | None:
 
     Of those with an id, if one is named; in what was rotated today, if the log is new. OSError.
     """
-    rotated = sorted(log.parent.glob(f"{log.name}.????-??-??"), reverse=True)[:1]
+    rotated = sorted(log.parent.glob(f"{escape(log.name)}.????-??-??"), reverse=True)[:1]
     for path in (path for path in (log, *rotated) if path.exists()):
         for event in _backwards(path):
             when = parse_timestamp(event.get("timestamp"))
@@ -61,10 +64,10 @@ def last_time(log: Path, eventid: str | None = None) -> float | None:
 
 def _backwards(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the events at a log's end, the last first."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        lines = file.read(TAIL_BYTES).split(b"\n")
+    with regular.opened(path) as file, io.BufferedReader(file) as reader:
+        size = reader.seek(0, os.SEEK_END)
+        reader.seek(max(0, size - TAIL_BYTES))
+        lines = reader.read(TAIL_BYTES).split(b"\n")
     for line in reversed(lines if size <= TAIL_BYTES else lines[1:]):
         try:
             event = json.loads(line)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
+from glob import escape
 from pathlib import Path
 
 from attrs import frozen
 
-from cowrie_sessionstats import _database
+from cowrie_sessionstats import _database, regular
 from cowrie_sessionstats.operating import files
+from cowrie_sessionstats.operating.owners import as_owner
 
 
 def previous(folder: Path) -> Path | None:
@@ -19,7 +22,9 @@ def previous(folder: Path) -> Path | None:
     The installer moves ``/srv/cowrie`` to ``/srv/cowrie.DATE``.
     """
     here = folder.absolute()
-    moved = [p for p in here.parent.glob(f"{here.name}.*") if Path(p, "etc/cowrie.cfg").is_file()]
+    moved = [
+        p for p in here.parent.glob(f"{escape(here.name)}.*") if Path(p, "etc/cowrie.cfg").is_file()
+    ]
     return max(moved, key=lambda path: path.name, default=None)
 
 
@@ -28,21 +33,28 @@ class MovedStore:
     """A store that was moved aside, and where it is missing."""
 
     old: Path
+    old_top: Path
+    """The installation in which it is."""
     new: Path
+    new_top: Path
 
     def copy(self) -> None:
         """Put it in its place, for the owner of the folder there; OSError or sqlite3.Error."""
-        with tempfile.TemporaryDirectory() as folder:
-            whole = Path(folder, "store")
-            with (
-                closing(
-                    sqlite3.connect(f"{self.old.absolute().as_uri()}?mode=rw", uri=True)
-                ) as old,
-                closing(sqlite3.connect(whole)) as copy,
-            ):
-                old.backup(copy)
-            with whole.open("rb") as content:
+        with tempfile.TemporaryFile() as content:
+            with as_owner(self.old, self.old_top), tempfile.TemporaryDirectory() as folder:
+                whole = Path(folder, "store")
+                with (
+                    closing(
+                        sqlite3.connect(f"{self.old.absolute().as_uri()}?mode=rw", uri=True)
+                    ) as old,
+                    closing(sqlite3.connect(whole)) as copy,
+                ):
+                    old.backup(copy)
+                with regular.opened(whole) as found:
+                    shutil.copyfileobj(found, content)
                 mode = self.old.stat().st_mode & 0o777
+            content.seek(0)
+            with as_owner(self.new, self.new_top):
                 files.create(self.new, content, self.new.parent.stat(), mode)
 
 
@@ -55,4 +67,6 @@ def moved_store(folder: Path, store: Path | None) -> MovedStore | None:
     if not store.is_relative_to(here):
         return None
     before = old / store.relative_to(here)
-    return MovedStore(before, store) if _database.version(before) else None
+    with as_owner(before, old):
+        is_store = bool(_database.version(before))
+    return MovedStore(before, old, store, here) if is_store else None

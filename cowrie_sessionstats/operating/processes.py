@@ -13,11 +13,20 @@ from typing import Final
 
 from attrs import frozen
 
+from cowrie_sessionstats import regular
+
 _PID_FILES: Final = ("var/run/cowrie.pid", "cowrie.pid")
 """Of ``cowrie start`` and of a DShield sensor."""
 
 _ENVIRONMENTS: Final = ("cowrie-env", ".venv", "venv")
 """Where installers and Cowrie's own instructions put its environment, seen from its folder."""
+
+
+_WORDS_LIMIT: Final = 1 << 16
+"""Bytes of a command line that are read: a process chooses its own, up to gigabytes."""
+
+_PID_LIMIT: Final = 100
+"""Bytes of a file with a number."""
 
 
 @frozen
@@ -29,24 +38,40 @@ class Process:
     """Seconds since 1970."""
     python: Path | None
     """What it was started with; None if that cannot be told."""
+    uid: int = 0
+    """As who it runs; root for a program that changed who it is."""
 
 
 def running(folder: Path) -> Process | None:
     """Return the Cowrie that runs in ``folder``; None if none does, or nobody may know."""
     for pid in (*_noted(folder), *_there(folder)):
         with suppress(OSError, ValueError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            words = _words(pid)
             if "cowrie" in words and any("twistd" in word for word in words):
-                first = Path(words[0])
-                python = first if first.is_absolute() and first.name.startswith("python") else None
-                return Process(pid, _started(pid), python)
+                uid = Path(f"/proc/{pid}/stat").stat().st_uid
+                return Process(pid, _started(pid), _python(words[0], uid), uid)
     return None
+
+
+def _python(word: str, uid: int) -> Path | None:
+    """Return the Python that a process says it was started with, as far as that can be trusted.
+
+    Any user can start a program of root's (``su``) under another name: what that says is not run.
+    """
+    path = Path(word)
+    is_python = path.is_absolute() and path.name.startswith("python")
+    return path if is_python and (uid != 0 or os.geteuid() != 0) else None
+
+
+def _words(pid: int) -> list[str]:
+    with Path(f"/proc/{pid}/cmdline").open("rb") as file:
+        return file.read(_WORDS_LIMIT).decode(errors="replace").split("\0")
 
 
 def _noted(folder: Path) -> Iterator[int]:
     for name in _PID_FILES:
         with suppress(OSError, ValueError):
-            yield int(Path(folder, name).read_text()[:20])
+            yield int(regular.content(Path(folder, name), _PID_LIMIT))
 
 
 def _there(folder: Path) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Final
 
 from attrs import define, field
 
+from cowrie_sessionstats import regular
 from cowrie_sessionstats.recovery import LINE_MAX
 
 TOO_LONG: Final = b"\0"
@@ -248,15 +250,14 @@ def rotated(path: Path) -> list[tuple[Path, os.stat_result]]:
 def _opened(path: Path) -> io.FileIO | None:
     """Return an open file; None if it is not there, LogError if it cannot be read."""
     try:
-        # Without waiting: opening a pipe that nobody writes to would.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return regular.opened(path)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise LogError(
+                f"{path} is no regular file. Name the log that the plugin writes"
+            ) from None
         raise LogError(
             f"{path} cannot be read: {error.strerror}. Run this as a user who may read it"
         ) from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise LogError(f"{path} is no regular file. Name the log that the plugin writes")
-    return io.FileIO(handle, "rb")
