@@ -20,7 +20,8 @@ WATCH_SECONDS: Final = 1.0
 
 
 DRAIN_SECONDS: Final = 20.0
-"""Longest wait for a thread that gets on: systemd kills what does not stop within 90 s."""
+"""Longest wait for a thread that gets on, all waits together: there are several at a stop, and
+systemd kills what does not stop within 90 s."""
 
 
 @define(eq=False)
@@ -41,6 +42,10 @@ class Worker:
     _thread: threading.Thread | None = field(default=None, init=False)
     _done: int = field(default=0, init=False)
     """Tasks that ran."""
+    _hung: int | None = field(default=None, init=False)
+    """How many those were when it was found to hang."""
+    _waited: float = field(default=0.0, init=False)
+    """Seconds that were spent waiting for it."""
 
     def submit(self, task: Callable[[], None]) -> bool:
         """Let ``task``, which must not raise, run soon.
@@ -63,7 +68,8 @@ class Worker:
         """Wait until every task submitted so far has run.
 
         False if for so many seconds none was done, or after ``DRAIN_SECONDS``: a disk that hangs
-        is told from one that is slow.
+        is told from one that is slow. One that hung at the last wait, and did nothing since, is
+        not waited for again.
         """
         if self._thread is None:
             return True
@@ -82,14 +88,15 @@ class Worker:
     def _wait(
         self, wait: Callable[[float], object], is_done: Callable[[], bool], seconds: float
     ) -> bool:
-        deadline = self.steady() + DRAIN_SECONDS
-        while True:
-            before = self._done
-            wait(seconds)
+        while self._done != self._hung and self._waited < DRAIN_SECONDS:
+            before, begun = self._done, self.steady()
+            wait(min(seconds, DRAIN_SECONDS - self._waited))
+            self._waited += self.steady() - begun
             if is_done():
                 return True
-            if self._done == before or self.steady() > deadline:
-                return False
+            if self._done == before:
+                self._hung = before
+        return is_done()
 
     def _run(self) -> None:
         ahead = self.wall() - self.steady()

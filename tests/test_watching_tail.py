@@ -27,7 +27,7 @@ from terminals import SECONDS, Terminal
 
 from cowrie_sessionstats.cli import main
 from cowrie_sessionstats.watching.line import COLOURS, WIDE, Lines
-from cowrie_sessionstats.watching.seen import cells, seen_of
+from cowrie_sessionstats.watching.seen import cells, decoded, seen_of
 
 RECORDS = [
     summary("a", at=1, logged_in=False, commands=0, protocol="telnet", ending="never_logged_in",
@@ -301,3 +301,12 @@ def test_hostile_records_come_out_as_text(tmp_path: Path) -> None:
     assert terminal.screen.title == ""
     for words in ("\\x1b[2J", "\\u202egnp", "[red]markup[/red]", "\\u0301", "\u4e2d", "\\u1161"):
         assert words in shown.replace("\u4e2d\u4e2d", "\u4e2d"), words
+
+
+def test_a_number_of_any_size_is_none() -> None:
+    """JSON has integers that no float can hold, and no plugin wrote them."""
+    text = json.dumps({**RECORDS[0], "commands": 10**400, "duration": 10**400, "revision": -1})
+    record = decoded(text.encode())
+    assert record is not None
+    seen = seen_of(record)
+    assert (seen.commands, seen.duration, seen.revision) == (0, None, 0)

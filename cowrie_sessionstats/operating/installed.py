@@ -95,8 +95,9 @@ _ENVIRONMENT: Final = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 
 
 def _who(python: Path, folder: Path, process: Process | None) -> tuple[int, list[int]]:
-    """Return as who, and of which groups, a Cowrie runs: as its process does, else as who owns its
-    files; root last.
+    """Return as who, and of which groups, a Cowrie runs.
+
+    As its process does, else as who owns its files; root last.
     """
     told = [] if process is None else [process.uid]
     told += [each.stat().st_uid for each in (folder, *python.parents[:2])]

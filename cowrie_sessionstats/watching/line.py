@@ -38,7 +38,8 @@ class Lines:
 
     def line(self, seen: Seen, width: int | None, now: float) -> str:
         """Return the line, without its end; ``now`` is in seconds since 1970."""
-        self._sensors.add(seen.sensor)
+        if len(self._sensors) < 2:  # noqa: PLR2004 - one or several
+            self._sensors.add(seen.sensor)
         made = self._piped(seen) if width is None else self._on_terminal(seen, width, now)
         code = COLOURS.get(seen.automation or "")
         return f"\x1b[{code}m{made}\x1b[0m" if self.colour and code else made

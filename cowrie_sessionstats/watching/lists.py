@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cowrie_sessionstats.timestamps import format_timestamp
+from cowrie_sessionstats.timestamps import ago, format_timestamp
 from cowrie_sessionstats.watching.facts import Facts
 from cowrie_sessionstats.watching.seen import Seen, shown
 from cowrie_sessionstats.watching.state import Backlog
@@ -23,7 +23,6 @@ TEXT: Final = 400
 """Characters of a command: wider than any list."""
 STYLES: Final = {"interactive": "bold yellow", "undetermined": "cyan", "automated": "dim"}
 _DAY: Final = 86_400.0
-_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 _Row = tuple[RenderableType, ...]
 
@@ -225,11 +224,3 @@ def _when(seconds: float | None, now: float) -> str:
         return "-"
     stamp = format_timestamp(seconds)
     return f"{stamp[11:19]}Z" if abs(now - seconds) < _DAY else stamp[:10]
-
-
-def ago(seconds: float) -> str:
-    """Return a time for people, in the largest unit that it fills."""
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return "0 s"

@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cowrie_sessionstats.timestamps import format_timestamp
+from cowrie_sessionstats.timestamps import ago, format_timestamp
 from cowrie_sessionstats.watching.facts import Facts
 from cowrie_sessionstats.watching.hour import Figures, Rate
-from cowrie_sessionstats.watching.lists import NAME, STYLES, TEXT, List, ago, columns_of
+from cowrie_sessionstats.watching.lists import NAME, STYLES, TEXT, List, columns_of
 from cowrie_sessionstats.watching.seen import shown
 
 ROWS: Final = 10
