@@ -345,6 +345,15 @@ def test_the_store_can_be_busy(folder: Path, store: Store) -> None:
         assert checks(folder)["store"]["state"] == "ok"
 
 
+def test_the_plugins_own_file_is_no_cowrie(folder: Path) -> None:
+    """Installed into the wrong environment, it brings a folder of Cowrie's name with it."""
+    (folder / "src/cowrie/output").mkdir(parents=True)
+    python = folder / "python3"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    assert "has no Cowrie" in checks(folder, str(python))["cowrie"]["message"]
+
+
 # ---------------------------------------------------------------- who broke into Cowrie's user
 
 

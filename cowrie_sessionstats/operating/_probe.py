@@ -18,6 +18,14 @@ def _version(name: str) -> "str | None":
         return None
 
 
+def _is_cowrie() -> bool:
+    """Return whether Cowrie is there: the plugin's own file makes a folder ``cowrie`` as well."""
+    try:
+        return importlib.util.find_spec("cowrie.core") is not None
+    except ImportError:
+        return False
+
+
 def _imported() -> "str | None":
     """Return why Cowrie's output cannot be imported; None if it can."""
     try:
@@ -40,7 +48,7 @@ def _main() -> None:
         "python": ".".join(map(str, sys.version_info[:3])),
         "cowrie": _version("cowrie"),
         "plugin": _version("cowrie-sessionstats"),
-        "is_cowrie": importlib.util.find_spec("cowrie") is not None,
+        "is_cowrie": _is_cowrie(),
         "trouble": _imported(),
         "write": {path: _is_writable(path) for path in asked["write"]},
     }

@@ -97,7 +97,7 @@ def python_of(folder: Path, process: Process | None) -> Path | None:
     """Return the Python that runs the Cowrie in ``folder``, or would; None if none is found."""
     candidates = [] if process is None or process.python is None else [process.python]
     candidates += [Path(folder, name, "bin/python") for name in _ENVIRONMENTS]
-    if find_spec("cowrie") is not None:
+    if getattr(find_spec("cowrie"), "origin", None) is not None:  # not the plugin's file alone
         candidates.append(Path(sys.executable))
     program = shutil.which("cowrie")
     if program is not None:
