@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -125,6 +126,12 @@ def connect(path: Path) -> sqlite3.Connection:
     return file
 
 
+READING_SECONDS: Final = 120.0
+"""Longest look into a store: an old SD card needs a minute for all of a large one. A file that
+somebody crafted could keep SQLite for ever."""
+_STEPS: Final = 100_000  # of SQLite's machine, some milliseconds
+
+
 def reading(path: Path) -> sqlite3.Connection:
     """Open a file that is there to look into it: nothing is written, not even beside it.
 
@@ -136,7 +143,10 @@ def reading(path: Path) -> sqlite3.Connection:
     log, index = (path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))
     how = "&immutable=1" if not _size(log) else "&readonly_shm=1" if _size(index) else ""
     uri = f"{path.absolute().as_uri()}?mode=ro{how}"
-    return sqlite3.connect(uri, BUSY_SECONDS, isolation_level=None, uri=True)
+    file = sqlite3.connect(uri, BUSY_SECONDS, isolation_level=None, uri=True)
+    deadline = time.monotonic() + READING_SECONDS
+    file.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    return file
 
 
 def _size(path: Path) -> int:

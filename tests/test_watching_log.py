@@ -262,7 +262,7 @@ def test_the_store_is_read_without_a_trace(store: Store, tmp_path: Path) -> None
     assert [(seen.session, seen.commands, seen.src_ip) for seen in said.sessions] == [
         ("open1", 2, "203.0.113.9"), ("open2", 2, "203.0.113.9"),
     ]  # fmt: skip
-    assert [(each.name, each.waiting, each.oldest) for each in said.backlogs] == [
+    assert [(each.name, each.waiting, each.oldest) for each in said.standings] == [
         ("siem", 2, 1000.0), ("syslog", 5, 1000.0),
     ]  # fmt: skip
     assert contents(tmp_path) == before
@@ -317,9 +317,32 @@ def test_a_store_that_is_held_is_not_waited_for_long(store: Store) -> None:
     file.close()
 
 
-def test_a_long_backlog_is_not_counted_one_by_one(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is as long as its places are apart."""
-    monkeypatch.setattr(state, "EXACT", 3)
-    assert [each.waiting for each in StoreReader(store.path, "").read().backlogs] == [2, 5]
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE destination SET delivered = 'many'",
+        "UPDATE destination SET cursor = 'x', overflowed = 'some'",
+        "UPDATE record SET added = 'never'",
+        "UPDATE destination SET delivered_at = x'00'",
+    ],
+)
+def test_a_store_that_somebody_crafted_is_no_traceback(store: Store, statement: str) -> None:
+    """Whoever broke into Cowrie's user can write into it what belongs there not."""
+    with sqlite3.connect(store.path) as file:
+        file.execute(statement)
+    file.close()
+    assert "what no cowrie-sessionstats wrote" in str(StoreReader(store.path, "").read().trouble)
+
+
+def test_a_store_that_never_ends_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table can be a question that goes on for ever."""
+    monkeypatch.setattr("cowrie_sessionstats._database.READING_SECONDS", 0.2)
+    with sqlite3.connect(store.path) as file:
+        file.execute("DROP TABLE open_session")
+        file.execute(
+            "CREATE VIEW open_session AS WITH RECURSIVE more(n) AS "
+            "(SELECT 1 UNION ALL SELECT n + 1 FROM more) "
+            "SELECT n AS sensor, n AS session, '' AS since, x'' AS packed FROM more"
+        )
+    file.close()
+    assert "interrupted" in str(StoreReader(store.path, "").read().trouble)

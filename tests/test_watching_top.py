@@ -30,6 +30,7 @@ from terminals import Terminal
 
 from cowrie_sessionstats.cli import main
 from cowrie_sessionstats.entries import Checkpoint, pack
+from cowrie_sessionstats.forwarding.box import Standing
 from cowrie_sessionstats.store import Store
 from cowrie_sessionstats.timestamps import format_timestamp
 from cowrie_sessionstats.watching.facts import Facts
@@ -37,7 +38,7 @@ from cowrie_sessionstats.watching.hour import MOST, PAST, Hour
 from cowrie_sessionstats.watching.log import Follower
 from cowrie_sessionstats.watching.page import page
 from cowrie_sessionstats.watching.seen import seen_of
-from cowrie_sessionstats.watching.state import Backlog, State
+from cowrie_sessionstats.watching.state import State
 
 NOW = 1_800_000_000.0
 
@@ -170,7 +171,9 @@ def test_the_page_fits_whatever_attackers_send(
     named = ended(nasty, nasty, ago=1, src_ip=nasty, sensor=nasty, automation=nasty, ending=nasty)
     named |= {"protocol": nasty, "username": nasty, "fingerprint": nasty, "logged_in": True}
     sessions += [seen_of(named), evolve(seen_of(named), commands=0)]
-    state = State(NOW, 9, tuple(sessions), (Backlog(nasty, 5, NOW - 9, nasty),))
+    state = State(
+        NOW, 9, tuple(sessions), (Standing(nasty, 5, NOW - 9, 0, None, 0.0, 0, 0, nasty, None),)
+    )
     for known in (
         facts([*records, named], state),
         facts([], State(trouble=nasty), nasty),

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.converters import optional
 
 from cowrie_sessionstats import _database
 from cowrie_sessionstats.entries import unpack
@@ -24,18 +25,18 @@ class BoxError(Exception):
 class Standing:
     """How a destination is getting on; times are seconds since 1970."""
 
-    name: str
-    waiting: int
-    oldest: float | None
+    name: str = field(converter=str)
+    waiting: int = field(converter=int)
+    oldest: float | None = field(converter=optional(float))
     """When the oldest record that waits was added."""
-    delivered: int
-    delivered_at: float | None
-    rate: float
+    delivered: int = field(converter=int)
+    delivered_at: float | None = field(converter=optional(float))
+    rate: float = field(converter=float)
     """Records a second of late; 0 if none was delivered within ``store.RATE_SECONDS``."""
-    overflowed: int
-    aside_overflowed: int
-    error: str | None
-    error_at: float | None
+    overflowed: int = field(converter=int)
+    aside_overflowed: int = field(converter=int)
+    error: str | None = field(converter=optional(str))
+    error_at: float | None = field(converter=optional(float))
 
 
 @frozen
@@ -140,6 +141,9 @@ def opened(path: Path, *, write: bool = False) -> Iterator[Box]:
                     "to date when it starts"
                 )
             yield Box(file)
+    except (TypeError, ValueError, OverflowError):
+        # Whoever broke into Cowrie's user can write there, too.
+        raise BoxError(f"{path} holds what no cowrie-sessionstats wrote: move it away") from None
     except sqlite3.Error as error:
         raise BoxError(
             f"{path} cannot be used: {error}. Run this as Cowrie's user; if Cowrie holds it, again"

@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cowrie_sessionstats.forwarding.box import Standing
 from cowrie_sessionstats.timestamps import ago, format_timestamp
 from cowrie_sessionstats.watching.facts import Facts
 from cowrie_sessionstats.watching.seen import Seen, shown
-from cowrie_sessionstats.watching.state import Backlog
 
 TWO: Final = 150
 """Columns from which on two lists stand side by side."""
@@ -115,8 +115,8 @@ def _login(seen: Seen) -> str:
 
 
 def _waiting(facts: Facts) -> list[List]:
-    backlogs = facts.state.backlogs
-    if not backlogs:
+    standings = facts.state.standings
+    if not standings:
         return []
     rows = [
         (
@@ -125,13 +125,13 @@ def _waiting(facts: Facts) -> list[List]:
             Text(_since(each, facts.now)),
             Text(shown(each.error or "", TEXT), "red"),
         )
-        for each in backlogs
+        for each in standings
     ]
     columns = [(18, "left"), (9, "right"), (12, "left"), (None, "left")]
     return [List("Waiting for destinations", "", columns, rows, "")]
 
 
-def _since(backlog: Backlog, now: float) -> str:
+def _since(backlog: Standing, now: float) -> str:
     return "" if backlog.oldest is None else f"for {ago(now - backlog.oldest)}"
 
 

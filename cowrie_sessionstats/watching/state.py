@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field, frozen
 
 from cowrie_sessionstats.entries import unpack
-from cowrie_sessionstats.forwarding.box import Box, BoxError, opened
+from cowrie_sessionstats.forwarding.box import BoxError, Standing, opened
 from cowrie_sessionstats.watching.seen import Seen, seen_of
 
 OPEN: Final = 200
 """Open sessions that are read at most, the newest: more than a terminal has rows."""
-
-EXACT: Final = 1000
-"""Records that are counted one by one: 2 MB are read. What a receiver has not had for weeks would
-be all of the store, once a second."""
-
-_DESTINATIONS: Final = 100
-
-
-@frozen
-class Backlog:
-    """What waits for a destination."""
-
-    name: str
-    waiting: int
-    """Exact up to ``EXACT``; above, a few more than there are if some were refused elsewhere."""
-    oldest: float | None
-    """When the oldest of these was added, in seconds since 1970."""
-    error: str | None
 
 
 @frozen
@@ -44,7 +28,8 @@ class State:
     """Sessions that are open."""
     sessions: tuple[Seen, ...] = ()
     """The newest of these, those that logged in first. Their ``end`` is their last event."""
-    backlogs: tuple[Backlog, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    """How the destinations are getting on."""
     trouble: str | None = None
     """Why nothing is known; None: it is."""
 
@@ -56,6 +41,7 @@ class StoreReader:
     path: Path | None
     without: str
     """Why nothing is known where there is none."""
+    clock: Callable[[], float] = time.time
     _state: State = field(factory=State, init=False)
     _written: list[tuple[int, int, int]] | None = field(default=None, init=False)
 
@@ -65,12 +51,12 @@ class StoreReader:
             return State(trouble=self.without)
         written, at = _written(self.path)
         if written != self._written or self._state.trouble is not None:
-            self._state = _read(self.path, at)
+            self._state = _read(self.path, at, self.clock())
             self._written = written
         return self._state
 
 
-def _read(path: Path, at: float | None) -> State:
+def _read(path: Path, at: float | None, now: float) -> State:
     try:
         with opened(path) as box:
             (count,) = box.file.execute("SELECT count(*) FROM open_session").fetchone()
@@ -79,11 +65,11 @@ def _read(path: Path, at: float | None) -> State:
                 (OPEN,),
             ).fetchall()
             sessions = [_seen(*row) for row in rows]
-            backlogs = _backlogs(box)
+            standings = box.standings(now)
     except BoxError as error:
         return State(trouble=str(error))
     sessions.sort(key=lambda seen: not seen.logged_in)
-    return State(at, count, tuple(sessions), tuple(backlogs))
+    return State(at, count, tuple(sessions), tuple(standings))
 
 
 def _seen(sensor: str, session: str, packed: bytes) -> Seen:
@@ -93,32 +79,6 @@ def _seen(sensor: str, session: str, packed: bytes) -> Seen:
         return seen_of({**unpack(packed), **known})
     except Exception:  # noqa: BLE001 - msgpack raises several
         return seen_of(known)
-
-
-def _backlogs(box: Box) -> list[Backlog]:
-    (newest,) = box.file.execute("SELECT max(seq) FROM record").fetchone()
-    rows = box.file.execute(
-        "SELECT name, cursor, error FROM destination ORDER BY name LIMIT ?", (_DESTINATIONS,)
-    ).fetchall()
-    backlogs = []
-    for name, cursor, error in rows:
-        first = box.file.execute(
-            "SELECT seq, added FROM record WHERE seq > ? AND (only IS NULL OR only = ?) "
-            "ORDER BY seq LIMIT 1",
-            (cursor, name),
-        ).fetchone()
-        if first is None:
-            backlogs.append(Backlog(name, 0, None, error))
-            continue
-        (waiting,) = box.file.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM record WHERE seq > ? AND "
-            "(only IS NULL OR only = ?) LIMIT ?)",
-            (cursor, name, EXACT + 1),
-        ).fetchone()
-        if waiting > EXACT:
-            waiting = newest - first[0] + 1
-        backlogs.append(Backlog(name, waiting, first[1], error))
-    return backlogs
 
 
 def _written(path: Path) -> tuple[list[tuple[int, int, int]], float | None]:
