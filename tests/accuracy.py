@@ -219,8 +219,12 @@ def make(  # noqa: PLR0913, PLR0917 - where, with what, who
     at_once: int = AT_ONCE,
     scripts: Sequence[Sequence[str]] = robots.SCRIPTS,
     recorded: Sequence[Hand] = (),
-) -> None:
-    """Run a Cowrie and all visits; leaves what there is to be judged in the folder."""
+) -> float:
+    """Run a Cowrie and all visits; leaves what there is to be judged in the folder.
+
+    Returns by how many seconds 99 of 100 keys came late at most: what a busy machine does to them
+    is no person's rhythm any more.
+    """
     ports = Ports(free_port(), free_port())
     installation.init(folder)
     (folder / "etc/userdb.txt").write_text("root:x:*\n")
@@ -256,6 +260,7 @@ def make(  # noqa: PLR0913, PLR0917 - where, with what, who
         f"less than {late[int(len(late) * 0.99)] * 1000:.0f} ms, all {late[-1] * 1000:.0f} ms",
         file=sys.stderr,
     )
+    return late[int(len(late) * 0.99)]
 
 
 def _events(folder: Path) -> list[dict[str, Any]]:

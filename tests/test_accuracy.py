@@ -11,6 +11,10 @@ from robots import missing
 
 pytestmark = pytest.mark.cowrie
 
+IN_TIME = 0.1
+"""Seconds that keys may be late: half of the time between two keys of a quick typist."""
+ATTEMPTS = 3
+
 
 @pytest.mark.skipif(bool(missing()), reason=f"no {', '.join(missing())}: apt-get install them")
 def test_nobody_who_types_is_called_a_program_nor_the_other_way_round(
@@ -19,8 +23,15 @@ def test_nobody_who_types_is_called_a_program_nor_the_other_way_round(
     """One session of each kind, all at once; ``accuracy.py`` does hundreds, by hand."""
     kinds = [("interactive", kind) for kind in dict.fromkeys(PEOPLE)]
     kinds += [("automated", kind) for kind in dict.fromkeys(ROBOTS)]
-    make(tmp_path, environment.installation, visits_of(kinds, 7, 4.0), at_once=len(kinds))
-    found = judged(tmp_path)
+    visits = visits_of(kinds, 7, 4.0)
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / str(attempt)
+        late = make(folder, environment.installation, visits, at_once=len(kinds))
+        if late < IN_TIME:
+            break
+    else:
+        pytest.skip(f"this machine is too busy: one key of 100 came {late * 1000:.0f} ms late")
+    found = judged(folder)
     told = figures(found["with recordings"])
     assert told["without a record"] <= 1, "one may have failed to log in"
     assert told["matrix"]["automated"]["interactive"] == 0
