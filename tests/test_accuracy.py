@@ -11,9 +11,11 @@ from robots import missing
 
 pytestmark = pytest.mark.cowrie
 
-IN_TIME = 0.1
-"""Seconds that keys may be late: half of the time between two keys of a quick typist."""
-ATTEMPTS = 3
+AT_ONCE = 15
+"""Each login costs Cowrie a tenth of a second or two, in which it hears nobody else."""
+IN_TIME = 0.15
+"""Seconds that Cowrie may be deaf for: the next key of a typist comes then."""
+ATTEMPTS = 2
 
 
 @pytest.mark.skipif(bool(missing()), reason=f"no {', '.join(missing())}: apt-get install them")
@@ -26,11 +28,11 @@ def test_nobody_who_types_is_called_a_program_nor_the_other_way_round(
     visits = visits_of(kinds, 7, 4.0)
     for attempt in range(ATTEMPTS):
         folder = tmp_path / str(attempt)
-        late = make(folder, environment.installation, visits, at_once=len(kinds))
+        late = make(folder, environment.installation, visits, at_once=AT_ONCE)
         if late < IN_TIME:
             break
     else:
-        pytest.skip(f"this machine is too busy: one key of 100 came {late * 1000:.0f} ms late")
+        pytest.skip(f"this machine is too busy: keys were held back for {late * 1000:.0f} ms")
     found = judged(folder)
     told = figures(found["with recordings"])
     assert told["without a record"] <= 1, "one may have failed to log in"
