@@ -23,9 +23,10 @@ from cowrie_sessionstats.launch import Installation
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 NEWEST = "newest"
-COWRIES = os.environ.get("COWRIE_VERSIONS", f"3.0.0 {NEWEST}").split()
+COWRIES = os.environ.pop("COWRIE_VERSIONS", f"3.0.0 {NEWEST}").split()
 """What to test: the oldest release that starts by itself and the newest, or those named; also what
-pip installs from elsewhere, such as ``git+https://github.com/cowrie/cowrie.git@main``."""
+pip installs from elsewhere, such as ``git+https://github.com/cowrie/cowrie.git@main``.
+Not left in the environment, where it looks like an option of Cowrie's."""
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it lets run in the background so, and programs that tests start and then
