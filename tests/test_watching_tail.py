@@ -237,7 +237,7 @@ def test_a_log_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_lines_fit_the_terminal_and_people_stand_out(log: Path) -> None:
     """One row a summary, whatever its size; colours say who typed, and NO_COLOR is heeded."""
     terminal = Terminal("tail", log, columns=76).wait_for("exit, new: exit")
-    assert len([line for line in terminal.lines if "2026-" in line]) == 4
+    terminal.wait_until(lambda shown: sum("2026-" in line for line in shown.lines) == 4)
     row = next(y for y, line in enumerate(terminal.lines) if "inter" in line)
     assert terminal.screen.buffer[row][0].bold
     terminal.resize(200, 24)
