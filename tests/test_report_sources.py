@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -201,13 +202,20 @@ def test_odd_values_stop_no_report(tmp_path: Path, odd: dict[str, object]) -> No
     records = [summary("b", "id", "uname -a") | odd for _ in range(2)]
     path = write_records(tmp_path / "s.jsonl", [*records, summary("c", "id", at=1.0)])
     alone = write_records(tmp_path / "alone.jsonl", records)
-    page, pictures = ("--html", tmp_path / "p.html"), ("--plots", tmp_path / "plots")
-    for given_path, what in ((path, page), (alone, pictures)):
-        said = tool("report", "--json", *what, "--csv", tmp_path / "csv", given_path)
+    with ThreadPoolExecutor() as threads:  # four programs, each of which loads for seconds
+        told = [
+            threads.submit(tool, "report", "--json", option, place, "--csv", f"{place}-csv", given)
+            for option, place, given in (
+                ("--html", tmp_path / "p.html", path),
+                ("--plots", tmp_path / "plots", alone),
+            )
+        ]
+        shown = [threads.submit(tool, "report", given) for given in (path, alone)]
+    for said in (each.result() for each in told):
         assert said.status == 0, said.err
         assert "NaN" not in said.out.decode()
         assert "Infinity" not in said.out.decode()
-        said = tool("report", given_path)
+    for said in (each.result() for each in shown):
         assert said.status == 0, said.err
         assert all(c.isprintable() or c == "\n" for c in said.out.decode())
 
