@@ -174,7 +174,10 @@ class Metrics:
                 return
             text = exposition(self._latest, self.sensor).encode("utf-8", "replace")
             new = self.path.with_name(f".{self.path.name}.new")  # the exporter reads *.prom only
-            new.write_bytes(text)
+            # Others may write to that folder, too: a link of theirs must not lead us elsewhere.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+            with os.fdopen(os.open(new, flags, 0o666), "wb") as file:
+                file.write(text)
             new.replace(self.path)
         except Exception as error:  # noqa: BLE001 - the next reading may succeed
             why = printable(str(getattr(error, "strerror", None) or error), ERROR_LIMIT)

@@ -174,6 +174,19 @@ def test_a_file_that_cannot_be_written_costs_no_record(configured: Path) -> Iter
     assert len((configured.parent / "sessionstats.json").read_text().splitlines()) == 1
 
 
+@pytest_twisted.inlineCallbacks
+def test_no_link_leads_the_figures_elsewhere(configured: Path) -> Iterator[Any]:
+    """Whoever may write to the exporter's folder has nothing of Cowrie's overwritten."""
+    kept = configured.with_name("kept")
+    kept.write_text("kept")
+    configured.with_name(f".{configured.name}.new").symlink_to(kept)
+    plugin = Output()
+    plugin._metrics.read()
+    yield until(lambda: plugin._metrics.complaints.count)
+    plugin.stop()
+    assert kept.read_text() == "kept"
+
+
 # ---------------------------------------------------------------- options
 
 
