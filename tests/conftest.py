@@ -17,6 +17,7 @@ from attrs import frozen
 from boards.real import Sessions, fill, real_records
 from hypothesis import HealthCheck, settings
 from receivers_http import opensearch
+from spark_cluster import Cluster, cluster
 
 from cowrie_sessionstats.launch import Installation
 
@@ -78,6 +79,13 @@ def sessions(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         records = real_records(shared, tmp_path_factory.mktemp("sessions"))
         fill(search, records)
         yield Sessions(records, search)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Cluster]:
+    """Return a cluster of Spark with two workers, on loopback."""
+    with cluster(2) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
