@@ -16,6 +16,7 @@ import pytest
 from attrs import frozen
 from boards.real import Sessions, fill, real_records
 from hypothesis import HealthCheck, settings
+from postgres_server import Server, server
 from receivers_http import opensearch
 from spark_cluster import Cluster, cluster
 
@@ -85,6 +86,13 @@ def sessions(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def spark() -> Iterator[Cluster]:
     """Return a cluster of Spark with two workers, on loopback."""
     with cluster(2) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Return a PostgreSQL server on loopback."""
+    with server() as made:
         yield made
 
 

@@ -52,14 +52,14 @@ def summarize(*arguments: object, stdin: bytes = b"", **options: Any) -> Said:
     return tool("summarize", *arguments, stdin=stdin, **options)
 
 
-def tool(*arguments: object, stdin: bytes = b"", **options: Any) -> Said:
+def tool(*arguments: object, stdin: bytes = b"", patience: float = 120, **options: Any) -> Said:
     """Run ``cowrie-sessionstats`` as a user does."""
     done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         input=stdin,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=patience,
         **options,
     )
     return Said(done.returncode, done.stdout, done.stderr.decode())

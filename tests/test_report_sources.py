@@ -449,9 +449,9 @@ def test_whatever_stands_between_good_lines(
     """Good records are found, and nothing else is an error of ours."""
     from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
     from cowrie_sessionstats.report.computing import report  # noqa: PLC0415
-    from cowrie_sessionstats.report.engine import embedded  # noqa: PLC0415
+    from cowrie_sessionstats.report.embedded import embedded  # noqa: PLC0415
     from cowrie_sessionstats.report.interest import rules  # noqa: PLC0415
-    from cowrie_sessionstats.report.sources import TYPES, opened  # noqa: PLC0415
+    from cowrie_sessionstats.report.sources import opened  # noqa: PLC0415
     from cowrie_sessionstats.report.tables import Choice  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("any")
@@ -463,5 +463,5 @@ def test_whatever_stands_between_good_lines(
     path = folder / "s.jsonl"
     path.write_bytes(b"\n".join([good, *between, json.dumps(RECORDS[2]).encode()]))
     with opened([str(path)], 1, folder, Settings.of(None, keep_passwords=True)) as sources:
-        made = report(embedded(sources.connection, TYPES), rules(), Choice(all_sessions=True))
+        made = report(embedded(sources.connection), rules(), Choice(all_sessions=True))
     assert 2 <= made.overview.sessions <= 2 + len(lines)

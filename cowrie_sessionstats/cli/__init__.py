@@ -21,7 +21,7 @@ _COMMANDS: Final = (
     *(sensors.demo, sensors.install, sensors.enable, sensors.disable),
     sensors.doctor,
     *(records.summarize, records.learn, records.schema),
-    *(reports.report, reports.sql, reports.show, reports.similar),
+    *(reports.report, reports.sql, reports.show, reports.similar, reports.load),
     *(destinations.outbox, destinations.forward),
     *(watching.tail, watching.top),
     honeypots.compare,

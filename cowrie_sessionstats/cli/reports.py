@@ -18,8 +18,21 @@ if TYPE_CHECKING:
     from cowrie_sessionstats.report.command import Source
 
 
+_PATHS: Final = click.argument("paths", nargs=-1, metavar="[PATH]...")
+_ENGINE: Final = click.option(
+    "--engine",
+    metavar="ADDRESS",
+    default="duckdb",
+    show_default=True,
+    help="What computes: duckdb, in this process; spark://HOST:PORT, yarn, k8s://... or sc://...; "
+    "postgres://USER@HOST/DATABASE; or another address that Ibis knows. Without PATHs it is asked "
+    "for its own table or view `sessions`.",
+)
+
+
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_PATHS
+@_ENGINE
 @click.option(
     "--count",
     type=click.Choice(["events", "inputs"]),
@@ -72,6 +85,7 @@ if TYPE_CHECKING:
 def report(  # noqa: PLR0913 - one for each option
     paths: tuple[str, ...],
     *,
+    engine: str,
     count: Literal["events", "inputs"],
     all_sessions: bool,
     top: int | None,
@@ -101,7 +115,7 @@ def report(  # noqa: PLR0913 - one for each option
     sys.exit(
         command.run(
             command.Request(
-                _source(paths, jobs, vocabulary, strict=strict),
+                _source(paths, engine, jobs, vocabulary, strict=strict),
                 choice,
                 json=as_json,
                 csv=csv_folder,
@@ -113,6 +127,7 @@ def report(  # noqa: PLR0913 - one for each option
 
 
 _FORMS: Final = (
+    _ENGINE,
     click.option("--json", "form", flag_value="json", help="Print a JSON object a row."),
     click.option("--table", "form", flag_value="table", default="table", hidden=True),
     click.option("--jobs", type=JOBS, help="Threads and processes. [default: the processors]"),
@@ -135,43 +150,78 @@ class _Text(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 
 @click.command()
 @click.argument("query", type=_Text())
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_PATHS
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @options(*_FORMS)
 def sql(
-    query: str, paths: tuple[str, ...], form: Literal["table", "json", "csv"], jobs: int | None
+    query: str,
+    paths: tuple[str, ...],
+    engine: str,
+    form: Literal["table", "json", "csv"],
+    jobs: int | None,
 ) -> None:
     """Put a question in SQL to the table ``sessions``: a row a session, a column a key.
 
-    QUERY is DuckDB's SQL; PATHs are as for `report`. For example the study's last commands:
+    QUERY is DuckDB's SQL, which is translated for other engines; PATHs are as for `report`. For
+    example the study's last commands:
 
     cowrie-sessionstats sql "SELECT last_command, count(*) AS sessions FROM sessions
     WHERE logged_in GROUP BY ALL ORDER BY sessions DESC LIMIT 10" sessions.parquet
     """
-    sys.exit(_reports().sql(_source(paths, jobs), query, form))
+    sys.exit(_reports().sql(_source(paths, engine, jobs), query, form))
 
 
 @click.command()
 @click.argument("session", type=_Text())
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_PATHS
 @options(*_FORMS)
 def show(
-    session: str, paths: tuple[str, ...], form: Literal["table", "json"], jobs: int | None
+    session: str,
+    paths: tuple[str, ...],
+    engine: str,
+    form: Literal["table", "json"],
+    jobs: int | None,
 ) -> None:
     """Show the record of SESSION, an id of Cowrie's, out of the summaries or logs in PATHs."""
-    sys.exit(_reports().show(_source(paths, jobs), session, form))
+    sys.exit(_reports().show(_source(paths, engine, jobs), session, form))
 
 
 @click.command()
 @click.argument("session", type=_Text())
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_PATHS
 @click.option("--top", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows.")
 @options(*_FORMS)
-def similar(
-    session: str, paths: tuple[str, ...], top: int, form: Literal["table", "json"], jobs: int | None
+def similar(  # noqa: PLR0913, PLR0917 - one for each option
+    session: str,
+    paths: tuple[str, ...],
+    engine: str,
+    top: int,
+    form: Literal["table", "json"],
+    jobs: int | None,
 ) -> None:
     """Show which scripts are like that of SESSION: the same, kin, or with the same beginning."""
-    sys.exit(_reports().similar(_source(paths, jobs), session, form, top))
+    sys.exit(_reports().similar(_source(paths, engine, jobs), session, form, top))
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--engine",
+    metavar="ADDRESS",
+    required=True,
+    help="The database: postgres://USER@HOST/DATABASE. A password is best left to ~/.pgpass.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first line or file that cannot be read.")
+@click.option("--jobs", type=JOBS, help="Threads and processes. [default: the processors]")
+def load(paths: tuple[str, ...], engine: str, jobs: int | None, *, strict: bool) -> None:
+    """Load sessions into the table `sessions` of a PostgreSQL database, which is made if need be.
+
+    PATHs are as for `report`. A session is there once, however often it is loaded; its last record
+    counts.
+
+    The exit status is 0 if they were loaded, 1 if not.
+    """
+    sys.exit(_reports().load(_source(paths, engine, jobs, strict=strict)))
 
 
 def _reports() -> ModuleType:
@@ -188,13 +238,18 @@ def _reports() -> ModuleType:
 
 def _source(
     paths: tuple[str, ...],
+    engine: str,
     jobs: int | None,
     vocabulary: Path | None = None,
     *,
     strict: bool = False,
 ) -> Source:
     command = _reports()
-    made: Source = command.Source(paths, _settings(vocabulary), jobs or processors(), strict)
+    if not paths and engine == command.EMBEDDED:
+        raise click.UsageError("Missing argument 'PATH...': name files or folders to read.")
+    made: Source = command.Source(
+        paths, _settings(vocabulary), jobs or processors(), strict, engine
+    )
     return made
 
 

@@ -45,13 +45,17 @@ class Problems:
 
     def line(self, path: str, number: int, reason: str) -> None:
         """Take note of a line that is skipped."""
+        self.skipped(reason, 1, f"{path}:{number}")
+
+    def skipped(self, reason: str, count: int, first: str) -> None:
+        """Take note of ``count`` lines that are skipped for one reason, and where the first is."""
         if self.strict:
-            raise StrictError(f"{path}:{number}: {reason}")
+            raise StrictError(f"{first}: {reason}")
         known = self.lines.get(reason)
         if known is None:
-            self.lines[reason] = Skipped(1, f"{path}:{number}")
+            self.lines[reason] = Skipped(count, first)
         else:
-            known.count += 1
+            known.count += count
 
     def file(self, path: str, trouble: str) -> None:
         """Take note of a file that cannot be read, or not to its end."""
@@ -63,8 +67,4 @@ class Problems:
         """Take what another has counted; what comes first here stays first."""
         self.files += other.files
         for reason, skipped in other.lines.items():
-            known = self.lines.get(reason)
-            if known is None:
-                self.lines[reason] = Skipped(skipped.count, skipped.first)
-            else:
-                known.count += skipped.count
+            self.skipped(reason, skipped.count, skipped.first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -25,23 +25,29 @@ from cowrie_sessionstats.replay.command import (
     terminable,
 )
 from cowrie_sessionstats.replay.counting import Settings
+from cowrie_sessionstats.replay.files import LogFile
 from cowrie_sessionstats.replay.formats import replacing
+from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.progress import file_trouble, last_line, progress, skipped_lines
+from cowrie_sessionstats.replay.running import Totals
 from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.report import files, terminal
 from cowrie_sessionstats.report.computing import report
-from cowrie_sessionstats.report.engine import Engine, embedded
+from cowrie_sessionstats.report.embedded import embedded
+from cowrie_sessionstats.report.engine import Engine, EngineError, QueryError
 from cowrie_sessionstats.report.figures import Count
 from cowrie_sessionstats.report.interest import rules
-from cowrie_sessionstats.report.query import ask, records_of
+from cowrie_sessionstats.report.query import records_of
+from cowrie_sessionstats.report.query import result as result_of
 from cowrie_sessionstats.report.query import show as show_record
 from cowrie_sessionstats.report.query import similar as kin
-from cowrie_sessionstats.report.sources import TYPES, SourceError, Sources, opened
+from cowrie_sessionstats.report.sources import SourceError, Sources, opened
 from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report
 from cowrie_sessionstats.summary import printable
 
 Form: TypeAlias = Literal["table", "json", "csv"]
 
+EMBEDDED: Final = "duckdb"
 _SQL_ERROR: Final = 2000  # characters: DuckDB shows the line and points to the place
 
 
@@ -53,6 +59,17 @@ class Source:
     settings: Settings
     jobs: int
     strict: bool = False
+    engine: str = EMBEDDED
+    """DuckDB in this process, or the address of another engine."""
+
+
+@frozen
+class Asked:
+    """An engine that has the sessions."""
+
+    engine: Engine
+    files: Sequence[LogFile] = ()
+    """What it reads on this machine."""
 
 
 @frozen
@@ -91,7 +108,7 @@ def _guarded(work: Callable[[], int], output: Path | None = None) -> int:
         if str(error) != _STOPPED:
             raise
         return _interrupted()
-    except (SourceError, duckdb.Error) as error:
+    except (SourceError, EngineError, duckdb.Error) as error:
         say(f"error: {file_trouble(str(error))}")
         return NOTHING
     except FAILURES as error:
@@ -109,8 +126,8 @@ def _interrupted() -> int:
 
 
 @contextmanager
-def _sources(source: Source) -> Iterator[Sources]:
-    """Give what there is to ask about; what was wrong with it is said."""
+def _opened(source: Source) -> Iterator[Sources]:
+    """Give the sessions in files of this machine; what was wrong with those is said."""
     with (
         progress(sys.stderr) as show,
         opened(
@@ -122,15 +139,43 @@ def _sources(source: Source) -> Iterator[Sources]:
             show=show,
         ) as sources,
     ):
-        _tell(sources)
+        _tell(sources.problems, sources.superseded, sources.totals)
         sources.check()
         yield sources
 
 
+@contextmanager
+def _asked(source: Source) -> Iterator[Asked]:
+    """Give what there is to ask about; what was wrong with it is said."""
+    if source.engine != EMBEDDED:
+        with _elsewhere(source) as engine:
+            yield Asked(engine)
+        return
+    with _opened(source) as sources:
+        yield Asked(embedded(sources.connection), sources.files)
+
+
+@contextmanager
+def _elsewhere(source: Source) -> Iterator[Engine]:
+    from cowrie_sessionstats.report.places import elsewhere  # noqa: PLC0415 - slow to load
+
+    problems = Problems(strict=source.strict)
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(elsewhere(source.engine, source.paths, problems))
+        except EngineError:
+            _tell(problems, 0)
+            raise
+        _tell(problems, engine.superseded)
+        if not engine.count:
+            raise EngineError("nothing to report on: no session was found in what was given")
+        yield engine
+
+
 def _run(request: Request) -> int:
-    with _sources(request.source) as sources:
-        _check_output(request.html, sources)
-        engine = embedded(sources.connection, TYPES)
+    with _asked(request.source) as asked:
+        _check_output(request.html, asked.files)
+        engine = asked.engine
         made = report(engine, rules(), request.choice)
         if not made.overview.sessions:
             say("error: no session logged in; --all-sessions reports on those that did not")
@@ -150,11 +195,11 @@ def sql(source: Source, query: str, form: Form) -> int:
     """Run a query over ``sessions`` and write what it gives; return the exit status."""
 
     def work() -> int:
-        with _sources(source) as sources:
+        with _asked(source) as asked:
             out = terminal.stdout()
             try:
-                result = ask(sources.connection, query)
-            except duckdb.Error as error:
+                result = result_of(asked.engine.ask(query))
+            except QueryError as error:
                 for line in f"error in the SQL: {error}"[:_SQL_ERROR].splitlines():
                     say(printable(line, _SQL_ERROR))
                 return WRONG
@@ -172,17 +217,17 @@ def sql(source: Source, query: str, form: Form) -> int:
 
 def last_commands(source: Source, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query of ours; SourceError and others as ``_guarded`` says them."""
-    with _sources(source) as sources:
-        return sources.connection.execute(query).fetchall()
+    with _asked(source) as asked:
+        return [tuple(row) for batch in asked.engine.ask(query).batches for row in batch]
 
 
 def show(source: Source, session: str, form: Form) -> int:
     """Write the record of a session; return the exit status."""
 
     def work() -> int:
-        with _sources(source) as sources:
+        with _asked(source) as asked:
             out = terminal.stdout()
-            found = records_of(embedded(sources.connection, TYPES), session)
+            found = records_of(asked.engine, session)
             for number, record in enumerate(found):
                 if form == "json":
                     out.write(json.dumps({k: v for k, v in record.items() if v is not None}) + "\n")
@@ -198,22 +243,38 @@ def similar(source: Source, session: str, form: Form, top: int) -> int:
     """Write what is like a session; return the exit status."""
 
     def work() -> int:
-        with _sources(source) as sources:
+        with _asked(source) as asked:
             out = terminal.stdout()
-            engine = embedded(sources.connection, TYPES)
-            known = records_of(engine, session)
+            known = records_of(asked.engine, session)
             found = [record for record in known if record["fingerprint"] is not None]
             if known and not found:
                 say(f"error: session {printable(session, 100)} ran no command: nothing is like it")
                 return NOTHING
             for record in found:
-                table = kin(engine, record, top)
+                table = kin(asked.engine, record, top)
                 if form == "json":
                     out.writelines(json.dumps(row) + "\n" for row in table.rows)
                 else:
                     terminal.write_result(table, out)
             out.flush()
         return _found(session, found)
+
+    return _guarded(work)
+
+
+def load(source: Source) -> int:
+    """Load the sessions in files into the table of the engine; return the exit status."""
+    from cowrie_sessionstats.report import loading  # noqa: PLC0415 - slow to load
+
+    def work() -> int:
+        loading.check(source.engine)
+        with _opened(source) as sources:
+            new, newer = loading.load(sources.connection, source.engine)
+        say(
+            f"{new:,} sessions are new, {newer:,} took the place of an earlier record, "
+            f"{sources.sessions - new - newer:,} were there"
+        )
+        return DONE
 
     return _guarded(work)
 
@@ -225,10 +286,10 @@ def _found(session: str, found: Sequence[object]) -> int:
     return NOTHING
 
 
-def _check_output(output: Path | None, sources: Sources) -> None:
+def _check_output(output: Path | None, files: Sequence[LogFile]) -> None:
     """Refuse to write over what is read."""
     if output is not None and output.exists():
-        for file in sources.files:
+        for file in files:
             if file.path.samefile(output):
                 raise UsageError(
                     f"--html {output} is one of the files to read: it would be replaced. "
@@ -256,15 +317,15 @@ def _write_files(request: Request, made: Report, engine: Engine) -> list[str]:
     return wrote
 
 
-def _tell(sources: Sources) -> None:
+def _tell(problems: Problems, superseded: int, totals: Totals | None = None) -> None:
     """Say what was wrong with the files, and what was read."""
-    for trouble in sources.problems.files:
+    for trouble in problems.files:
         say(f"error: {file_trouble(trouble)}")
-    if sources.totals is not None:
-        say(last_line(sources.totals))
+    if totals is not None:
+        say(last_line(totals))
     else:
-        skipped = skipped_lines(sources.problems)
+        skipped = skipped_lines(problems)
         if skipped:
             say(skipped)
-    if sources.superseded:
-        say(f"{sources.superseded:,} records that others repeat or replace are left out")
+    if superseded:
+        say(f"{superseded:,} records that others repeat or replace are left out")

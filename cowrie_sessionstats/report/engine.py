@@ -1,16 +1,12 @@
-"""The engine that computes the figures: what differs between engines is met here."""
+"""What computes the figures: an engine with one table of sessions."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
-from typing import Any, Final, TypeAlias, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
-import duckdb
-import ibis
-from attrs import define, field
+from attrs import define, frozen
 from ibis import Table
 
 from cowrie_sessionstats.report import figures
@@ -18,94 +14,49 @@ from cowrie_sessionstats.report import figures
 Row: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")
 
-TOGETHER: Final = 2
-"""Queries at a time: with more, each has less memory, and two processors are busy."""
+
+class EngineError(Exception):
+    """An engine cannot do what it was asked to; the text says why and what to do."""
+
+
+class QueryError(Exception):
+    """A question in SQL has a mistake; the text is the engine's."""
+
+
+@frozen
+class Answer:
+    """What a question in SQL gave."""
+
+    names: Sequence[str]
+    batches: Iterator[Sequence[Sequence[Any]]]
+    """Rows, some at a time: there may be more than fit into the memory."""
 
 
 @define(eq=False)
-class Engine:
-    """DuckDB in this process: runs expressions over one table of records.
+class Engine(ABC):
+    """Runs expressions over one table of records."""
 
-    Ibis writes the SQL, and no more: to run it, it would load pandas, which takes longer than most
-    figures do.
-    """
-
-    connection: duckdb.DuckDBPyConnection
     sessions: Table
-    _backend: Any
-    _kept: int = field(default=0, init=False)
-    _compiling: Lock = field(factory=Lock, init=False)
-    """Ibis does not say that it may be used by several threads."""
-    _asked: set[duckdb.DuckDBPyConnection] = field(factory=set, init=False)
+    """A row a session, a column a key of the record, as ``columns.SCHEMA`` has them."""
 
+    @abstractmethod
     def rows(self, expression: Table) -> list[Row]:
         """Return all rows."""
-        found = self._run("", expression)
-        return [dict(zip(expression.columns, row, strict=True)) for row in found]
 
-    def _run(self, before: str, expression: Table) -> list[tuple[Any, ...]]:
-        with self._compiling:
-            query = before + self._backend.compile(expression)
-            cursor = self.connection.cursor()
-            self._asked.add(cursor)
-        try:
-            try:
-                return cursor.execute(query).fetchall()
-            except duckdb.OutOfMemoryException:
-                # Long texts, of which every session has its own: what attackers can do, and do not.
-                cursor.execute(f"SET memory_limit = '{_half_the_memory()}B'")
-                return cursor.execute(query).fetchall()
-        finally:
-            with self._compiling:
-                self._asked.discard(cursor)
-                cursor.close()
+    @abstractmethod
+    def keep(self, expression: Table) -> Table:
+        """Return the result as a table, for other expressions to build on."""
+
+    @abstractmethod
+    def ask(self, query: str) -> Answer:
+        """Put a question in DuckDB's SQL to the table ``sessions``; QueryError if it is none."""
 
     def together(self, work: Iterable[Callable[[], Result]]) -> list[Result]:
-        """Return what each piece of work gives; ``TOGETHER`` are done at a time.
-
-        While one is prepared in Python, or is at its end, where it has work for one processor only,
-        another goes on. Whatever ends the waiting, Ctrl-C too, ends the queries.
-        """
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            try:
-                return [each.result() for each in [pool.submit(piece) for piece in work]]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                with self._compiling:
-                    for cursor in self._asked:
-                        cursor.interrupt()
-                raise
+        """Return what each piece of work gives; an engine may do several at a time."""
+        return [piece() for piece in work]
 
     def records(self, sessions: Collection[str]) -> list[Row]:
         """Return the records of the sessions with these ids."""
         return self.rows(
             self.sessions.filter(figures.among(self.sessions.session, sorted(sessions)))
         )
-
-    def keep(self, expression: Table) -> Table:
-        """Return the result as a table, for other expressions to build on."""
-        with self._compiling:
-            self._kept += 1
-            name = f"kept_{self._kept}"
-        self._run(f"CREATE TABLE {name} AS ", expression)
-        return ibis.table(expression.schema(), name)
-
-
-def _half_the_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def embedded(connection: duckdb.DuckDBPyConnection, types: dict[str, str]) -> Engine:
-    """Return DuckDB in this process, with the table ``sessions``, whose ``types`` are given."""
-    backend = ibis.duckdb.from_connection(connection)
-    schema = {name: _IBIS[kind] for name, kind in types.items()}
-    return Engine(connection, ibis.table(schema, "sessions"), backend)
-
-
-_IBIS: Final = {
-    "VARCHAR": "string",
-    "BIGINT": "int64",
-    "DOUBLE": "float64",
-    "BOOLEAN": "boolean",
-    "VARCHAR[]": "array<string>",
-}

@@ -37,6 +37,8 @@ AT_ONCE: Final = 1.0
 """Seconds after its last command within which a session that closes was closed at once."""
 EXIT: Final = r"(^|[;&|] *)(exit|logout)( [0-9]+)?$"
 """A command line's template that ends with leaving."""
+STEPS: Final = r"^[^_]*_([0-9]{1,18})(?:_|$)"
+"""The second part of a fingerprint: how many templates it is made of."""
 QUIET: Final = 100.0
 """Seconds of silence that point to a timeout: Cowrie's shortest one for idle sessions is 180, and
 DShield's sensors shorten it."""
@@ -79,7 +81,7 @@ def _spread(name: str, of: NumericColumn) -> dict[str, Any]:
 
 def _mean(of: Any) -> Any:
     """Return a mean that is the same in whatever order an engine adds up: of exact decimals."""
-    return of.try_cast("decimal(18, 6)").mean().cast("float64")
+    return of.cast("decimal(18, 6)").mean().cast("float64")
 
 
 def by_count(sessions: Table) -> Table:
@@ -132,13 +134,13 @@ def scripts(sessions: Table) -> Table:
             commands_max=_.commands.max(),
             duration_median=_.duration.median(),
             last_template=_.last_command_template.max(),
-            templates=_.templates.arbitrary(),
+            templates=_.templates.max(),
             example=_.session.min(),
         )
     )
     return rows.mutate(
         percent=100.0 * _.sessions / _.sessions.sum(),
-        steps=_.fingerprint.split("_")[1].try_cast("int64"),
+        steps=_.fingerprint.re_extract(STEPS, 1).nullif("").cast("int64"),
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, Final
 
-import duckdb
 from attrs import frozen
 from ibis import Table as Expression
 from ibis import _, desc
@@ -16,7 +15,7 @@ from ibis import _, desc
 from cowrie_sessionstats.replay.formats import spreadsheet_text
 from cowrie_sessionstats.report import figures
 from cowrie_sessionstats.report.cells import TEXT
-from cowrie_sessionstats.report.engine import Engine, Row
+from cowrie_sessionstats.report.engine import Answer, Engine, Row
 from cowrie_sessionstats.report.tables import Column, Table
 from cowrie_sessionstats.summary import KEYS, printable
 
@@ -24,7 +23,6 @@ TABLE_ROWS: Final = 1000
 """Rows of a result that are shown as a table; JSON and CSV have all of them."""
 KINDRED: Final = 5000
 """Scripts that are compared with a session's: the commonest with its programs or first command."""
-_BATCH: Final = 10_000
 
 
 @frozen
@@ -32,11 +30,11 @@ class Result:
     """What a query gave, row by row."""
 
     names: list[str]
-    rows: duckdb.DuckDBPyConnection
+    batches: Iterator[Sequence[Sequence[Any]]]
 
     def write_json(self, out: IO[str]) -> None:
         """Write a JSON object a row, ASCII only."""
-        while batch := self.rows.fetchmany(_BATCH):
+        for batch in self.batches:
             for row in batch:
                 known = {name: _plain(v) for name, v in zip(self.names, row, strict=True)}
                 out.write(json.dumps(known) + "\n")
@@ -45,12 +43,16 @@ class Result:
         """Write CSV with a heading; no text is a formula, no control character is left."""
         writer = csv.writer(out)
         writer.writerow([_cell(name) for name in self.names])
-        while batch := self.rows.fetchmany(_BATCH):
+        for batch in self.batches:
             writer.writerows([_cell(value) for value in row] for row in batch)
 
     def table(self) -> Table:
         """Return the first rows as a table."""
-        found = self.rows.fetchmany(TABLE_ROWS + 1)
+        found: list[Sequence[Any]] = []
+        for batch in self.batches:
+            found += batch
+            if len(found) > TABLE_ROWS:
+                break
         columns = tuple(
             Column(f"{number}", name, _kind([row[number] for row in found]))
             for number, name in enumerate(self.names)
@@ -94,19 +96,16 @@ def _kind(values: Sequence[Any]) -> Any:
     return "text"
 
 
-def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Result:
-    """Run ``query``; raises duckdb.Error for a mistake in it."""
-    if not connection.extract_statements(query):
-        raise duckdb.ParserException("the query is empty")
-    rows = connection.execute(query)
+def result(answer: Answer) -> Result:
+    """Return what an engine answered, its columns with names that differ."""
     names: list[str] = []
-    for column in rows.description or ():
-        name, number = str(column[0]), 1
+    for each in answer.names:
+        name, number = each, 1
         while name in names:
             number += 1
-            name = f"{column[0]}_{number}"
+            name = f"{each}_{number}"
         names.append(name)
-    return Result(names, rows)
+    return Result(names, answer.batches)
 
 
 # ---------------------------------------------------------------- one session, and its like

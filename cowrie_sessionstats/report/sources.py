@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final
 
 import duckdb
 import msgpack
@@ -23,9 +23,9 @@ from cowrie_sessionstats.replay.files import LogFile, find, said
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.running import Moving, Running, Totals
 from cowrie_sessionstats.replay.streams import FileError, chunks
+from cowrie_sessionstats.report.columns import IDENTITY, LATEST, MOST, NEEDED, SCHEMA, is_bounded
 from cowrie_sessionstats.report.kinds import EVENTID, Kind, kind_of
 from cowrie_sessionstats.report.records import sort_out
-from cowrie_sessionstats.summary import KEYS, Summary
 
 MEMORY: Final = "600MB"
 """What DuckDB may take before it goes to the disk: with what Python needs, less than 1 GB."""
@@ -34,9 +34,6 @@ THREADS: Final = 8
 OBJECT: Final = 4 << 20
 """Bytes of a line of JSON that DuckDB reads, for which it sets memory aside: a record has at most 2
 million, all of its texts being long and escaped. Longer ones are read by ``records``."""
-MOST: Final = 1 << 40
-"""What a number of commands, of seconds or a rate can be at most: what is larger, negative or no
-number is nonsense that someone wrote into a file, and unknown. So no sum of theirs overflows."""
 ENDINGS: Final = (".parquet", ".msgpack")
 """Of files of summaries that a folder may hold, besides those named as logs are."""
 
@@ -45,22 +42,15 @@ class SourceError(Exception):
     """There is nothing to report on; the text says why and what to do."""
 
 
-def _types() -> dict[str, str]:
-    """Return DuckDB's type of each key."""
-    names = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN"}
-    hints = get_type_hints(Summary)
-    types = {}
-    for key in KEYS:
-        options = [option for option in get_args(hints[key]) if option is not type(None)]
-        hint = options[0] if type(None) in get_args(hints[key]) else hints[key]
-        if get_origin(hint) is tuple:
-            types[key] = "VARCHAR[]"
-        else:
-            types[key] = names.get(hint) or names[type(get_args(hint)[0])]  # of a Literal
-    return types
-
-
-TYPES: Final = _types()
+_TYPES: Final = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "float64": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "array<string>": "VARCHAR[]",
+}
+TYPES: Final = {key: _TYPES[kind] for key, kind in SCHEMA.items()}
+"""DuckDB's type of each key."""
 
 
 @define(eq=False)
@@ -252,6 +242,11 @@ class _Parts:
         )
 
 
+def _name(key: str) -> str:
+    """Return a column's name in SQL: ``end`` is a word of its own there."""
+    return f'"{key}"'
+
+
 def _quoted(text: str) -> str:
     """Return ``text`` as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
@@ -293,7 +288,7 @@ def _view(sources: Sources, parts: dict[Path, LogFile]) -> int:
     rows, distinct = _row(
         # By their hashes, in half the time; should two sessions share one, nothing is lost.
         connection,
-        "SELECT count(*), count(DISTINCT hash(uuid, sensor, session, start)) FROM sessions",
+        f"SELECT count(*), count(DISTINCT hash({', '.join(IDENTITY)})) FROM sessions",
     )
     if distinct < rows:
         _keep_the_last(connection)
@@ -308,7 +303,7 @@ def _shape(sources: Sources, path: Path, file: LogFile) -> tuple[tuple[str, str]
     try:
         described = sources.connection.execute(f"DESCRIBE SELECT * FROM {_read([path])}").fetchall()
         shape = tuple((row[0], row[1]) for row in described)
-        if not {"session", "eventid", "command_events"} <= dict(shape).keys():
+        if not set(NEEDED) <= dict(shape).keys():
             sources.problems.file(file.name, "is Parquet, but not of summaries")
             return ()
         select = _select(_read([path]), dict(shape))
@@ -350,14 +345,9 @@ def _select(source: str, there: Mapping[str, str]) -> str:
     return f"SELECT {columns} FROM {source} WHERE eventid = {_quoted(EVENTID)}"
 
 
-_COUNTED: Final = ("commands", "command_events")
-"""Counts that are added up. Others are only compared, which DuckDB does without reading them all,
-but not through an expression."""
-
-
 def _checked(key: str, kind: str, found: str) -> str:
     value = f'"{key}"' if kind == found else f'TRY_CAST("{key}" AS {kind})'
-    if kind == "DOUBLE" or key in _COUNTED:
+    if is_bounded(key):
         return f"CASE WHEN {value} BETWEEN 0 AND {MOST} THEN {value} END"
     return value
 
@@ -370,8 +360,8 @@ def _keep_the_last(connection: duckdb.DuckDBPyConnection) -> None:
     """Keep of every session the record with the highest revision."""
     connection.execute(
         "CREATE TABLE kept AS SELECT * EXCLUDE (place) FROM (SELECT *, row_number() OVER "
-        "(PARTITION BY uuid, sensor, session, start "
-        'ORDER BY revision DESC, late_events DESC, "end" DESC) AS place '
+        f"(PARTITION BY {', '.join(IDENTITY)} "
+        f"ORDER BY {', '.join(f'{_name(key)} DESC' for key in LATEST)}) AS place "
         "FROM sessions) WHERE place = 1"
     )
     connection.execute("CREATE OR REPLACE VIEW sessions AS SELECT * FROM kept")

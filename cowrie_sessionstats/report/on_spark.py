@@ -1,0 +1,129 @@
+"""Files of summaries, wherever Spark reads them, as one table of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+
+from cowrie_sessionstats.replay.problems import NOT_JSON, Problems
+from cowrie_sessionstats.report.columns import NEEDED, SCHEMA
+from cowrie_sessionstats.report.engine import EngineError
+from cowrie_sessionstats.report.kinds import EVENTID
+from cowrie_sessionstats.report.records import NOT_A_SUMMARY, WRONG_TYPE
+from cowrie_sessionstats.spark_session import brief
+
+_PATTERN: Final = re.compile(r"([\[\]{}*?\\])")
+_LINES: Final = re.compile(r"\.jsonl?(?:[._-]|\Z)")
+"""How the name of a file of JSON lines looks, rotated and compressed ones too."""
+_WRONG: Final = "not_a_record"
+"""The column in which Spark puts a line that is no record."""
+_FILE: Final = "in_file"
+_TYPES: Final = {"int64": "bigint", "float64": "double"}
+
+
+@define(eq=False)
+class Gathering:
+    """Summaries from paths as a DataFrame; what is wrong with them goes to ``problems``."""
+
+    session: Any
+    problems: Problems
+    files: int = field(default=0, init=False)
+
+    def frame(self, paths: Sequence[str]) -> Any:
+        """Return the records in ``paths``, with a column for each key that any of them has.
+
+        Each path is a file, a folder or a glob as Spark takes them (``hdfs://``, ``s3a://``, ...):
+        Parquet, or lines of JSON. Raises EngineError if there are none.
+        """
+        frames = []
+        for name in paths:
+            path = _address(name)
+            try:
+                frames += self._taken(name, path)
+            except Exception as error:  # noqa: BLE001 - of any file system
+                self.problems.file(name, _trouble(error))
+        if not frames:
+            raise EngineError("nothing to report on: no session was found in what was given")
+        return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
+
+    def _taken(self, name: str, path: str) -> list[Any]:
+        reader = self.session.read.option("recursiveFileLookup", "true")
+        # The column of names alone: nothing of the files is read for it.
+        rows = reader.format("binaryFile").load(path).select("path").collect()
+        found = [row[0] for row in rows]
+        parquet = [each for each in found if each.endswith(".parquet")]
+        lines = [each for each in found if _LINES.search(each.rpartition("/")[2])]
+        self.files += len(parquet) + len(lines)
+        frames = []
+        if parquet:
+            frames.append(self._parquet(path, whole=len(parquet) == len(found)))
+        if lines:
+            frames.append(self._lines(path))
+        if not frames:
+            self.problems.file(name, "holds no file that ends in .parquet or has .json in its name")
+        return [frame for frame in frames if frame is not None]
+
+    def _parquet(self, path: str, *, whole: bool) -> Any:
+        reader = self.session.read.option("recursiveFileLookup", "true")
+        if not whole:
+            reader = reader.option("pathGlobFilter", "*.parquet")
+        # Files of several versions have different columns.
+        frame = reader.option("mergeSchema", "true").parquet(path)
+        if not set(NEEDED) <= set(frame.columns):
+            self.problems.file(path, "is Parquet, but not of summaries")
+            return None
+        return frame.select(*(key for key in SCHEMA if key in frame.columns))
+
+    def _lines(self, path: str) -> Any:
+        columns = ", ".join(f"`{key}` {_TYPES.get(kind, kind)}" for key, kind in SCHEMA.items())
+        frame = (
+            self.session.read.option("recursiveFileLookup", "true")
+            .option("pathGlobFilter", "*.json*")
+            .option("lineSep", "\n")
+            .option("columnNameOfCorruptRecord", _WRONG)
+            .schema(f"{columns}, `{_WRONG}` string")
+            .json(path)
+            .selectExpr("*", f"_metadata.file_path AS {_FILE}")
+            # It is asked many times, and to read JSON takes as long as all that is made of it.
+            .persist()
+        )
+        self._tell(frame)
+        return frame.filter(f"{_WRONG} IS NULL").select(*SCHEMA)
+
+    def _tell(self, frame: Any) -> None:
+        """Count the lines that are no records, each reason with the file of the first."""
+        from pyspark.sql import functions as f  # noqa: PLC0415 - of an extra
+
+        is_ours = f.coalesce(f.col("eventid") == EVENTID, f.lit(False))  # noqa: FBT003
+        is_wrong = f.col(_WRONG).isNotNull()
+        reason = (
+            f.when(is_wrong & is_ours, WRONG_TYPE)
+            .when(is_wrong, NOT_JSON)
+            .when(~is_ours, NOT_A_SUMMARY)
+        )
+        rows = (
+            frame.select(reason.alias("reason"), _FILE)
+            .filter("reason IS NOT NULL")
+            .groupBy("reason")
+            .agg(f.count("*").alias("lines"), f.min(_FILE).alias("first"))
+            .collect()
+        )
+        for row in rows:
+            self.problems.skipped(row["reason"], row["lines"], row["first"])
+
+
+def _address(name: str) -> str:
+    """Return a path for Spark, to which what lies on this machine is no pattern."""
+    if "://" in name or not Path(name).exists():
+        return name
+    return "file://" + _PATTERN.sub(r"\\\1", str(Path(name).resolve()))
+
+
+def _trouble(error: Exception) -> str:
+    text = brief(error)
+    return "is not there" if "PATH_NOT_FOUND" in text else text
