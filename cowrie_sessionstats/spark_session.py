@@ -202,8 +202,8 @@ def _wait_for_workers(context: Any, master: str) -> None:
         if time.monotonic() > end:
             raise SparkError(
                 f"{master}: no worker took the work within {PATIENCE:.0f} s. See on the master's "
-                "page whether workers are there with free cores and memory "
-                "(spark.executor.memory, 1g as a rule), and in their logs what they say"
+                "page whether workers are there whose cores and memory (spark.executor.memory, 1g "
+                "as a rule) no other application holds, and in their logs what they say"
             )
         time.sleep(_LOOK)
 
