@@ -43,7 +43,7 @@ def test_options_come_from_the_environment_as_cowries_do() -> None:
     [
         ("", r"no section \[sessionstats_log\]"),
         ("[sessionstats_log]\nhost = x\n", "has to be one of"),
-        ("[sessionstats_log]\ntype = kafka\n", " or ".join(TYPES).replace(" or ", ", ")),
+        ("[sessionstats_log]\ntype = carrier-pigeon\n", " or ".join(TYPES).replace(" or ", ", ")),
         (LOG + "colour = red\n", "no such option"),
         (LOG + "app_name = a$b\n", r"written \$\$"),
     ],

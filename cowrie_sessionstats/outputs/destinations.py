@@ -11,9 +11,12 @@ from cowrie_sessionstats.extras import install_command
 from cowrie_sessionstats.options import OptionError, destination_section
 from cowrie_sessionstats.outputs.sending import Sender
 
-TYPES: Final = ("dshield", "http", "syslog")
+TYPES: Final = ("dshield", "http", "kafka", "syslog")
 """Values of ``type``; the module of that name in this package has ``read``, which makes a sender
 of the section's options."""
+
+EXTRAS: Final = {"kafka": "kafka"}
+"""The extra that brings what a type needs, where that is not ``forward``."""
 
 
 def read_destinations(
@@ -48,7 +51,8 @@ def _read(config: ConfigParser, name: str, environment: Mapping[str, str]) -> Se
         raise OptionError(
             "type",
             kind,
-            f"needs {error.name}, which is not installed here: {install_command('forward')}",
+            f"needs {error.name}, which is not installed here: "
+            f"{install_command(EXTRAS.get(kind, 'forward'))}",
             section,
         ) from None
     sender: Sender = module.read(options, section, environment, config)

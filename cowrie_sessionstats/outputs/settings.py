@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -25,6 +28,19 @@ SECRET_LIMIT: Final = 64 << 10
 """Bytes of a file with a secret: more is another file."""
 
 _HIDDEN: Final = "..."  # in the place of what may be a secret
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text is an address, or can be a name of a host."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(text)
+        return True
+    try:
+        name = text.encode("idna").decode("ascii")
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(name) is not None
 
 
 @define(eq=False)

@@ -18,9 +18,6 @@ lose later. Each honeypot needs two connections at a time of what a receiver all
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
-import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -45,7 +42,7 @@ from cowrie_sessionstats.outputs.sending import (
     Verdict,
     without_time,
 )
-from cowrie_sessionstats.outputs.settings import Settings
+from cowrie_sessionstats.outputs.settings import Settings, is_host
 from cowrie_sessionstats.outputs.syslog_line import Line, Lines
 from cowrie_sessionstats.outputs.syslog_message import (
     APP_NAME_LIMIT,
@@ -100,8 +97,6 @@ CHUNK: Final = 1 << 16
 PORTS: Final = {"tcp": 514, "tls": 6514}
 """Ports by the transport: of old, and of RFC 5425, 4.1."""
 
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
-
 MOST_PORT: Final = 65_535
 
 
@@ -132,7 +127,7 @@ def read_options(
     host = settings.text("host")
     if not host:
         raise settings.error("host", "", "is missing. Add it")
-    if not _is_host(host):
+    if not is_host(host):
         raise settings.error(
             "host", host, "has to be a name or an address, without a port. Correct it"
         )
@@ -164,18 +159,6 @@ def read_options(
                 )
     settings.finish()
     return read
-
-
-def _is_host(text: str) -> bool:
-    """Return whether a text is an address, or can be a name of a host."""
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(text)
-        return True
-    try:
-        name = text.encode("idna").decode("ascii")
-    except UnicodeError:
-        return False
-    return _HOST.fullmatch(name) is not None
 
 
 def read(
