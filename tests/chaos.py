@@ -4,10 +4,10 @@
 
 By hand, for an hour; ``test_chaos.py`` does it for a minute. Clients visit 200 times a minute. At
 random, receivers are killed, refuse, answer 500 or 429 or half an answer, hang, or take records
-without saying so; Cowrie gets SIGTERM or ``kill -9``; the disk of its store is full; the clock
-jumps. In the end everything is well again, and each session that ``cowrie.json`` closes has to be
-at each receiver. Prints what it did, how many came more than once, and how late the reactor was;
-``without`` the plugin, only that.
+without saying so (those of HTTP; Kafka's broker is killed, cut off and stopped); Cowrie gets
+SIGTERM or ``kill -9``; the disk of its store is full; the clock jumps. In the end everything is
+well again, and each session that ``cowrie.json`` closes has to be at each receiver. Prints what it
+did, how many came more than once, and how late the reactor was; ``without`` the plugin, only that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import contextlib
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ import attackers
 from attackers import HOST, PASSWORD, Ports
 from attrs import define, field
 from ports import free_port
+from receivers_kafka import TOPIC, Kafka, is_there
 from receivers_syslog import Rsyslog
 
 from cowrie_sessionstats.launch import Installation, RunningCowrie
@@ -135,6 +137,8 @@ class Trial:
     ports: Ports = field(init=False)
     web: dict[str, Web] = field(init=False)
     syslog: Rsyslog = field(init=False)
+    kafka: Kafka | None = field(init=False)
+    """None where there is no broker to be had."""
     load: Load = field(init=False)
     cowrie: RunningCowrie | None = field(default=None, init=False)
     has_disk: bool = field(default=False, init=False)
@@ -145,6 +149,9 @@ class Trial:
         self.ports = Ports(free_port(), free_port())
         self.web = {name: Web(self.folder / name) for name in ("siem", "isc")}
         self.syslog = Rsyslog(self.folder / "log")
+        self.kafka = None
+        if is_there():
+            self.kafka = Kafka(self.folder / "bus", is_durable=True, fetch_ms=2000)
         self.load = Load(self.ports, random.Random(self.seed + 1))
 
     # ------------------------------------------------------------ before and after
@@ -176,12 +183,14 @@ class Trial:
                 self.cowrie.kill()
             for receiver in self.receivers():
                 receiver.kill()
+            if self.kafka is not None:
+                self.kafka.stop()
             if self.has_disk:
                 subprocess.run(["/bin/umount", "-l", disk], check=True)
 
     def receivers(self) -> list[Any]:
         """Return all receivers."""
-        return [*self.web.values(), self.syslog]
+        return [*self.web.values(), self.syslog, *([] if self.kafka is None else [self.kafka])]
 
     def _prepare(self, home: Path) -> None:
         """Put the timer and the clock into Cowrie's package."""
@@ -199,13 +208,22 @@ class Trial:
             f"clock = {self.folder}/cowrie/clock\n"
             f"[output_sessionstats]\nenabled = {'true' if self.plugin else 'false'}\n"
             f"store = {self.folder}/cowrie/store/sessionstats.sqlite\noutbox_max = 4 MiB\n"
-            "forward = siem, isc, log\n"
+            f"forward = siem, isc, log{'' if self.kafka is None else ', bus'}\n"
             "[sessionstats_siem]\ntype = http\nformat = elasticsearch\n"
             f"url = {host}:{self.web['siem'].port}\ntimeout = 3\n"
             "[sessionstats_isc]\ntype = dshield\nuserid = 123\nauth_key = 0123456789abcdef\n"
             f"url = {host}:{self.web['isc'].port}/submitapi/\nbatch_seconds = 2\n"
             f"[sessionstats_log]\ntype = syslog\nhost = {HOST}\nport = {self.syslog.port}\n"
             "transport = tcp\nbody = json\n"
+            f"{self._bus()}"
+        )
+
+    def _bus(self) -> str:
+        if self.kafka is None:
+            return ""
+        return (
+            f"[sessionstats_bus]\ntype = kafka\nbrokers = {self.kafka.broker}\ntopic = {TOPIC}\n"
+            "timeout = 5\n"
         )
 
     def start_cowrie(self) -> None:
@@ -226,6 +244,8 @@ class Trial:
         ]
         if self.has_disk:
             kinds.append(self.fill_disk)
+        if self.kafka is not None:
+            kinds.append(self.trouble_broker)
         kind = self.chance.choice(kinds)
         self.did[kind.__name__] += 1
         kind()
@@ -249,6 +269,24 @@ class Trial:
         web.mode(mode)
         self.wait(1, 6)
         web.mode("ok")
+
+    def trouble_broker(self) -> None:
+        """Kafka's broker is killed, cut off in the middle of something, or stopped for a while."""
+        assert self.kafka is not None
+        how = self.chance.choice(("kill", "cut", "stop"))
+        self.did[f"broker {how}"] += 1
+        if how == "kill":
+            self.kafka.kill()
+            self.wait(0.5, 6)
+            self.kafka.start()
+        elif how == "cut":
+            self.kafka.front.cut()
+            self.wait(0, 3)
+            self.kafka.front.open()
+        else:
+            self.kafka.signal(signal.SIGSTOP)
+            self.wait(1, 9)
+            self.kafka.signal(signal.SIGCONT)
 
     def stop_cowrie(self) -> None:
         """Cowrie is restarted, as DShield's sensors do every hour."""
@@ -307,6 +345,7 @@ class Trial:
             "siem": len(sessions - set(self.web["siem"].received())),
             "isc": len(times - set(map(_stamp, self.web["isc"].received()))),
             "log": len(sessions - set(self.logged())),
+            **({} if self.kafka is None else {"bus": len(sessions - set(self.produced()))}),
         }
 
     def logged(self) -> Counter[str]:
@@ -315,16 +354,24 @@ class Trial:
             json.loads(line[line.index(b"{") :])["session"] for line in self.syslog.lines()
         )
 
+    def produced(self) -> Counter[str]:
+        """Return the sessions in Kafka's topic, and how often."""
+        messages = [] if self.kafka is None else self.kafka.messages()
+        return Counter(json.loads(message.value())["session"] for message in messages)
+
     def settle(self) -> dict[str, int]:
         """Wait until everything has arrived; return what is missing."""
         deadline = time.monotonic() + PATIENCE
-        while any(self.missing().values()) and time.monotonic() < deadline:
+        missing = self.missing()
+        while any(missing.values()) and time.monotonic() < deadline:
             time.sleep(1)
-        return self.missing()
+            missing = self.missing()
+        return missing
 
     def repeats(self) -> dict[str, int]:
         """Return how many records came more than once."""
-        counts = {name: web.received() for name, web in self.web.items()} | {"log": self.logged()}
+        counts = {name: web.received() for name, web in self.web.items()}
+        counts |= {"log": self.logged()} | ({} if self.kafka is None else {"bus": self.produced()})
         return {name: sum(count.values()) - len(count) for name, count in counts.items()}
 
     def lateness(self) -> dict[str, float]:

@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 from chaos import MODES, Trial
-from conftest import Environment
+from conftest import ROOT, Environment, run
+
+from cowrie_sessionstats._toml import loads
 
 pytestmark = pytest.mark.cowrie
 
 SEED = 20_261_125
+
+
+def client_of_kafka() -> str:
+    """Return what the extra ``kafka`` installs, beside what Cowrie's environment has."""
+    extras = loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (client,) = (each for each in extras["kafka"] if each.startswith("confluent-kafka"))
+    return str(client)
 
 
 def test_no_session_is_lost_whatever_goes_wrong(environment: Environment, tmp_path: Path) -> None:
@@ -19,12 +28,14 @@ def test_no_session_is_lost_whatever_goes_wrong(environment: Environment, tmp_pa
     A killed Cowrie and a stopped one, a full disk, a clock that jumps, receivers that are killed,
     fail and hang.
     """
+    run(environment.bin / "pip", "install", "--quiet", client_of_kafka())
     trial = Trial(tmp_path, environment.installation, SEED)
     with trial.running():
         trial.load.start()
         for trouble in (
             trial.lose_receiver,
             trial.misbehave,
+            *([trial.trouble_broker] if trial.kafka is not None else []),
             trial.turn_clock,
             trial.kill_cowrie,
             trial.misbehave,
@@ -38,6 +49,11 @@ def test_no_session_is_lost_whatever_goes_wrong(environment: Environment, tmp_pa
         trial.load.stop()
         missing = trial.settle()
     assert len(trial.closes()[0]) > 50
-    assert missing == {"siem": 0, "isc": 0, "log": 0}
+    assert missing == dict.fromkeys(missing, 0)
+    assert set(missing) == {"siem", "isc", "log"} | ({"bus"} if trial.kafka is not None else set())
     assert trial.did["slow stops"] == 0
-    assert set(trial.did) <= {*MODES, "slow stops"}
+    assert set(trial.did) <= {
+        *MODES,
+        "slow stops",
+        *(f"broker {how}" for how in ("kill", "cut", "stop")),
+    }

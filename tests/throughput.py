@@ -3,9 +3,10 @@
     python tests/throughput.py forward RECORDS.jsonl [COUNT]
     python tests/throughput.py absence RECORDS.jsonl [COUNT]
 
-``forward`` sends summaries from a file by the command of that name, to an OpenSearch emulator and
-to rsyslog. ``absence`` puts them into the outbox of a real Cowrie whose receivers were away, and
-starts it with the receivers back; records come over and over, each time as other sessions.
+``forward`` sends summaries from a file by the command of that name, to an OpenSearch emulator, to
+rsyslog and to Tansu, a broker that speaks Kafka's protocol. ``absence`` puts them into the outbox
+of a real Cowrie whose receivers were away, and starts it with the receivers back; records come over
+and over, each time as other sessions.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from costs import cost, cpu, proportional
 from logs import COMMAND
 from ports import free_port
 from receivers_http import OpenSearch, opensearch
+from receivers_kafka import TOPIC, Kafka
 from receivers_syslog import HOST, Rsyslog
 
 from cowrie_sessionstats.launch import Installation
@@ -66,6 +68,7 @@ def forward(path: Path, count: int, folder: Path) -> None:
     """Send them from a file."""
     with path.open("rb") as lines, (folder / "records.jsonl").open("wb") as out:
         out.writelines(itertools.islice(lines, count))
+    produce(folder / "records.jsonl", folder, count)
     for plain in (True, False):
         with receivers(folder, plain=plain) as (search, syslog):
             (folder / "cowrie.cfg").write_text(configuration(search, syslog))
@@ -81,6 +84,28 @@ def forward(path: Path, count: int, folder: Path) -> None:
                     flush=True,
                 )
             print(f"there: {search.count(INDEX):,} and {len(syslog.lines()):,}", flush=True)
+
+
+def produce(path: Path, folder: Path, count: int) -> None:
+    """Send them to Kafka."""
+    for options in ("", "format = msgpack\n", "compression = lz4\n"):
+        broker = Kafka(folder / f"kafka{len(options)}")
+        broker.start()
+        try:
+            (folder / "cowrie.cfg").write_text(
+                f"[sessionstats_bus]\ntype = kafka\nbrokers = {broker.broker}\ntopic = {TOPIC}\n"
+                f"{options}"
+            )
+            took = cost(COMMAND, "forward", "--cowrie", folder, "--to", "bus", path)
+            there = {message.key() for message in broker.messages()}
+        finally:
+            broker.stop()
+        print(
+            f"forward to bus {options.strip() or 'as it is'}: {count:,} in {took.seconds:.1f} s, "
+            f"{count / took.seconds:,.0f} a second, {took.cpu:.1f} s of CPU, "
+            f"{took.megabytes:.0f} MB; sessions there: {len(there):,}",
+            flush=True,
+        )
 
 
 def absence(path: Path, count: int, folder: Path) -> None:
