@@ -189,7 +189,7 @@ QUESTIONS = (
     # DuckDB's SQL has a name for.
     "SELECT last_command, count(*) AS n FROM sessions GROUP BY ALL ORDER BY n DESC, 1 LIMIT 10",
     "SELECT min(session) AS a, max(session) AS b, min(sensor) AS c FROM sessions",
-    "SELECT coalesce(array_length(files), 0) AS n, count(*) m FROM sessions GROUP BY ALL ORDER BY n",
+    "SELECT coalesce(array_length(urls), 0) n, count(*) m FROM sessions GROUP BY ALL ORDER BY n",
     "SELECT count(*) FILTER (WHERE duration > 100) AS n, median(duration) AS m FROM sessions",
     "SELECT length(session) AS n, count(*) AS sessions FROM sessions GROUP BY 1 ORDER BY 1",
 )
