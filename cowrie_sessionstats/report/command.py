@@ -41,9 +41,10 @@ from cowrie_sessionstats.report.query import records_of
 from cowrie_sessionstats.report.query import result as result_of
 from cowrie_sessionstats.report.query import show as show_record
 from cowrie_sessionstats.report.query import similar as kin
+from cowrie_sessionstats.report.remote import Remote
 from cowrie_sessionstats.report.sources import SourceError, Sources, opened
 from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report
-from cowrie_sessionstats.summary import printable
+from cowrie_sessionstats.summary import SCHEMA, printable
 
 Form: TypeAlias = Literal["table", "json", "csv"]
 
@@ -139,7 +140,7 @@ def _opened(source: Source) -> Iterator[Sources]:
             show=show,
         ) as sources,
     ):
-        _tell(sources.problems, sources.superseded, sources.totals)
+        _tell(sources.problems, sources, sources.totals)
         sources.check()
         yield sources
 
@@ -156,7 +157,7 @@ def _asked(source: Source) -> Iterator[Asked]:
 
 
 @contextmanager
-def _elsewhere(source: Source) -> Iterator[Engine]:
+def _elsewhere(source: Source) -> Iterator[Remote]:
     from cowrie_sessionstats.report.places import elsewhere  # noqa: PLC0415 - slow to load
 
     problems = Problems(strict=source.strict)
@@ -164,9 +165,9 @@ def _elsewhere(source: Source) -> Iterator[Engine]:
         try:
             engine = stack.enter_context(elsewhere(source.engine, source.paths, problems))
         except EngineError:
-            _tell(problems, 0)
+            _tell(problems)
             raise
-        _tell(problems, engine.superseded)
+        _tell(problems, engine)
         if not engine.count:
             raise EngineError("nothing to report on: no session was found in what was given")
         yield engine
@@ -317,7 +318,9 @@ def _write_files(request: Request, made: Report, engine: Engine) -> list[str]:
     return wrote
 
 
-def _tell(problems: Problems, superseded: int, totals: Totals | None = None) -> None:
+def _tell(
+    problems: Problems, left_out: Sources | Remote | None = None, totals: Totals | None = None
+) -> None:
     """Say what was wrong with the files, and what was read."""
     for trouble in problems.files:
         say(f"error: {file_trouble(trouble)}")
@@ -327,5 +330,10 @@ def _tell(problems: Problems, superseded: int, totals: Totals | None = None) -> 
         skipped = skipped_lines(problems)
         if skipped:
             say(skipped)
-    if superseded:
-        say(f"{superseded:,} records that others repeat or replace are left out")
+    if left_out is not None and left_out.newer:
+        say(
+            f"{left_out.newer:,} records are left out: their schema is newer than {SCHEMA}, which "
+            "is all that this version knows. Update cowrie-sessionstats here"
+        )
+    if left_out is not None and left_out.superseded:
+        say(f"{left_out.superseded:,} records that others repeat or replace are left out")

@@ -23,6 +23,7 @@ from cowrie_sessionstats.report.dialects import Dialect, plain
 from cowrie_sessionstats.report.engine import Answer, Engine, EngineError, QueryError, Result, Row
 from cowrie_sessionstats.report.kinds import EVENTID
 from cowrie_sessionstats.spark_session import brief
+from cowrie_sessionstats.summary import SCHEMA as SCHEMA_VERSION
 
 TOGETHER: Final = 4
 """Questions at a time where an engine takes several: a cluster waits between the steps of one."""
@@ -35,6 +36,8 @@ class Remote(Engine):
     dialect: Dialect
     superseded: int = 0
     """Records that a later revision, or the same record, stands for."""
+    newer: int = 0
+    """Records of a schema that only a later version knows, which are left out."""
     count: int = 0
     """Sessions."""
     _kept: int = field(default=0, init=False)
@@ -96,7 +99,10 @@ def remote(dialect: Dialect, raw: Table) -> Remote:
         raise EngineError(
             f"the table has no column {', '.join(missing)}: it is not one of summaries"
         )
-    engine = Remote(_checked(raw, dialect), dialect)
+    every = _checked(raw, dialect)
+    is_newer = ibis.coalesce(every["schema"] > SCHEMA_VERSION, ibis.literal(value=False))
+    engine = Remote(every.filter(~is_newer), dialect)
+    engine.newer = engine.rows(every.filter(is_newer).aggregate(newer=_.count()))[0]["newer"]
     (counts,) = engine.rows(_counts(engine.sessions))
     engine.count = counts["distinct"]
     engine.superseded = counts["rows"] - counts["distinct"]

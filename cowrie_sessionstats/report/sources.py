@@ -26,6 +26,7 @@ from cowrie_sessionstats.replay.streams import FileError, chunks
 from cowrie_sessionstats.report.columns import IDENTITY, LATEST, MOST, NEEDED, SCHEMA, is_bounded
 from cowrie_sessionstats.report.kinds import EVENTID, Kind, kind_of
 from cowrie_sessionstats.report.records import sort_out
+from cowrie_sessionstats.summary import SCHEMA as SCHEMA_VERSION
 
 MEMORY: Final = "600MB"
 """What DuckDB may take before it goes to the disk: with what Python needs, less than 1 GB."""
@@ -66,6 +67,8 @@ class Sources:
     sessions: int = 0
     superseded: int = 0
     """Records that a later revision, or the same record in another file, stands for."""
+    newer: int = 0
+    """Records of a schema that only a later version knows, which are left out."""
 
     def check(self) -> None:
         """Raise SourceError if there is not a single session."""
@@ -283,7 +286,12 @@ def _view(sources: Sources, parts: dict[Path, LogFile]) -> int:
     selects += [
         _select(_read(paths), {row[0]: row[1] for row in shape}) for shape, paths in shapes.items()
     ]
-    connection.execute(f"CREATE OR REPLACE VIEW sessions AS {' UNION ALL '.join(selects)}")
+    every = " UNION ALL ".join(selects)
+    (sources.newer,) = _row(
+        connection, f"SELECT count(*) FROM ({every}) WHERE schema > {SCHEMA_VERSION}"
+    )
+    known = f" WHERE schema IS NULL OR schema <= {SCHEMA_VERSION}" if sources.newer else ""
+    connection.execute(f"CREATE OR REPLACE VIEW sessions AS SELECT * FROM ({every}){known}")
     rows: int
     rows, distinct = _row(
         # By their hashes, in half the time; should two sessions share one, nothing is lost.
