@@ -81,6 +81,8 @@ class Dialect:
             raise QueryError(_plain(str(error))) from None
         if len(statements) != 1:
             raise QueryError("the query is empty" if not statements else "one statement at a time")
+        if not isinstance(statements[0], exp.Query):
+            raise QueryError("only questions are put to other engines: SELECT ...")
         translated: str = self._adapted(statements[0]).sql(dialect=self.backend.dialect)
         return translated
 
