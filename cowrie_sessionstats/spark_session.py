@@ -106,6 +106,7 @@ def _classic(master: str, settings: dict[str, str]) -> Iterator[Any]:
     _reachable(master)
     conf = SparkConf().setAll(list(_completed(master, settings).items()))
     with tempfile.TemporaryFile() as said, contextlib.ExitStack() as stack:
+        stack.enter_context(_python(settings))
         try:
             gateway = launch_gateway(conf, {"stderr": said, "stdout": said})  # type: ignore[no-untyped-call]
             stack.callback(_end, gateway)
@@ -126,9 +127,6 @@ def _completed(master: str, settings: dict[str, str]) -> dict[str, str]:
     known = dict(settings)
     if master != "spark":
         known["spark.master"] = master
-    if "PYSPARK_PYTHON" not in os.environ:
-        # Else workers start the first python3 of their PATH, which has no package of ours.
-        known.setdefault("spark.pyspark.python", sys.executable)
     if master.startswith(("spark://127.", "spark://localhost", "local")):
         # The workers reach the driver so, and nobody else does.
         known.setdefault("spark.driver.host", "127.0.0.1")
@@ -137,6 +135,23 @@ def _completed(master: str, settings: dict[str, str]) -> dict[str, str]:
     java = known.get("spark.driver.extraJavaOptions", "")
     known["spark.driver.extraJavaOptions"] = f"{java} -Dlog4j2.configurationFile={_quiet()}".strip()
     return known
+
+
+@contextmanager
+def _python(settings: Mapping[str, str]) -> Iterator[None]:
+    """Let workers start the same Python as this one, at its path.
+
+    Else they start the first python3 of their PATH, which has no package of ours. The setting of
+    Spark's for that counts for ``spark-submit`` alone.
+    """
+    if "PYSPARK_PYTHON" in os.environ:
+        yield
+        return
+    os.environ["PYSPARK_PYTHON"] = settings.get("spark.pyspark.python", sys.executable)
+    try:
+        yield
+    finally:
+        del os.environ["PYSPARK_PYTHON"]
 
 
 def _stop(session: Any) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, TypeAlias, Union
 
@@ -148,6 +151,20 @@ def _decode_any(block: bytes) -> list[LogEvent] | None:
         return None
     _kinds.learn(eventids)
     return found
+
+
+@contextmanager
+def steady_depth() -> Iterator[None]:
+    """Let JSON be as deep whoever calls: what is too deep must not depend on the stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + _DEPTH)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+_DEPTH: Final = 1_000
 
 
 def is_cowries(eventid: object) -> bool:

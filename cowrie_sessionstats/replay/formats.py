@@ -163,7 +163,6 @@ class Parquet:
     out: IO[bytes]
     _arrow: Any = field(init=False)
     _writer: Any = field(init=False)
-    _options: Any = field(init=False)
     _lines: list[bytes] = field(factory=list, init=False)
     _tables: list[Any] = field(factory=list, init=False)
 
@@ -181,11 +180,8 @@ class Parquet:
         self._arrow = pyarrow = self.needs()
         # Its own keeps what it has had once.
         pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-        schema = _arrow_schema(pyarrow)
+        schema = arrow_schema(pyarrow)
         self._writer = pyarrow.parquet.ParquetWriter(self.out, schema, compression="zstd")
-        self._options = pyarrow.json.ParseOptions(
-            explicit_schema=schema, unexpected_field_behavior="ignore"
-        )
 
     def write(self, line: bytes) -> None:
         """Write one record."""
@@ -194,18 +190,7 @@ class Parquet:
             self._gather()
 
     def _gather(self) -> None:
-        arrow = self._arrow
-        text = b"".join(self._lines)
-        try:
-            table = arrow.json.read_json(
-                arrow.BufferReader(text),
-                arrow.json.ReadOptions(use_threads=False, block_size=len(text)),
-                self._options,
-            )
-        except arrow.ArrowInvalid:  # half a surrogate pair is no text to Parquet
-            rows = [encodable(read_record(line)) for line in self._lines]
-            table = arrow.Table.from_pylist(rows, self._writer.schema)
-        self._tables.append(table)
+        self._tables.append(arrow_table(self._arrow, self._writer.schema, self._lines))
         self._lines = []
         if len(self._tables) >= GROUP:
             self._flush()
@@ -227,7 +212,21 @@ class Parquet:
         self._writer.is_open = False
 
 
-def _arrow_schema(arrow: Any) -> Any:
+def arrow_table(arrow: Any, schema: Any, lines: list[bytes]) -> Any:
+    """Return records, each a line of JSON with its newline, as a table of Arrow."""
+    text = b"".join(lines)
+    try:
+        return arrow.json.read_json(
+            arrow.BufferReader(text),
+            arrow.json.ReadOptions(use_threads=False, block_size=len(text)),
+            arrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        )
+    except arrow.ArrowInvalid:  # half a surrogate pair is no text to Parquet
+        return arrow.Table.from_pylist([encodable(read_record(line)) for line in lines], schema)
+
+
+def arrow_schema(arrow: Any) -> Any:
+    """Return the columns of a record and their types."""
     kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
     fields = []
     hints = get_type_hints(Summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import zip_longest
 from typing import Final
 
@@ -65,7 +66,7 @@ class Batch:
     keys: list[float]
     """The latest time so far at each: never goes back."""
     block: bytes = b""
-    """Their lines, if they may not be whole."""
+    """Their lines, where one file is read by itself: then they may not be whole."""
     _lines: dict[int, bytes] | None = field(default=None, init=False)
 
     def whole(self, event: LogEvent) -> LogEvent:
@@ -79,6 +80,10 @@ class Batch:
             return event
         found.time = event.time
         return found
+
+    def lines(self) -> list[bytes]:
+        """Return the line of each, where one file is read by itself."""
+        return self.block.split(b"\n")[: len(self.events)]
 
     def all_whole(self) -> list[LogEvent]:
         """Return all events with all that their lines have."""
@@ -114,30 +119,26 @@ class Reader:
         latest = part.head
         first: LogEvent | None = None
         for number, _, block, lines in self._blocks(part):
+            good = block
             found = decode_block(block, lines, whole=not self.appetite.alone)
             if found is None:
-                found = self._one_by_one(part, number, block)
+                tell = partial(self.problems.line, part.file.name)
+                found, good = one_by_one(block, number, tell, is_end=not block.endswith(b"\n"))
             self.tally.lines += lines
             self.tally.events += len(found)
             if self.moved is not None:
                 self.moved()
             if not found:
                 continue
-            ticks = parse_timestamps([event.timestamp for event in found])
-            if found[0].stamped:  # then all are
-                for event, tick in zip(found, ticks, strict=True):
-                    event.time = tick
-            else:
-                for event, tick in zip(found, ticks, strict=True):
-                    event.time = tick if event.time is ABSENT else events.tick(event)
+            ticks = timed(found)
             if first is None:
                 first = found[0]
-            keys = _in_order(latest, ticks)
+            keys = in_order(latest, ticks)
             if keys is None:
                 part = self._whole(part, latest, ticks, found, first)
-                keys = _latest(latest, ticks)
+                keys = latest_at_each(latest, ticks)
             latest = keys[-1]
-            yield Batch(found, ticks, keys, block if self.appetite.alone else b"")
+            yield Batch(found, ticks, keys, good if self.appetite.alone else b"")
 
     def _whole(
         self,
@@ -148,31 +149,12 @@ class Reader:
         first: LogEvent,
     ) -> Part:
         """Return the part, of which the times go back here; SeamError if it is several logs."""
-        if part.whole or not _seam(latest, ticks, found, first):
+        if part.whole or not seam_among(latest, ticks, found, first):
             return part
         parts = self.split(part)
         if len(parts) > 1:
             raise SeamError(part.file.name)
         return evolve(part, whole=True)
-
-    def _one_by_one(self, part: Part, number: int, block: bytes) -> list[LogEvent]:
-        """Return the events of a block in which something is wrong, and say what."""
-        found = []
-        for line in block.removesuffix(b"\n").split(b"\n"):
-            event, reason = decode_line(line)
-            if event is not None:
-                if not is_cowries(event.eventid):
-                    reason = problems.NOT_COWRIES
-                elif events.session_key(event) is None:
-                    reason = problems.NO_SESSION
-                else:
-                    found.append(event)
-            if reason is not None:
-                if reason == problems.NOT_JSON and line == block:  # it has no newline
-                    reason = problems.CUT
-                self.problems.line(part.file.name, number, reason)
-            number += 1
-        return found
 
     # ------------------------------------------------------------ bytes
 
@@ -287,7 +269,48 @@ def _cut(parts: list[Part], part: Part) -> None:
     parts.append(part)
 
 
-def _in_order(latest: float, ticks: list[float | None]) -> list[float] | None:
+def one_by_one(
+    block: bytes, number: int, tell: Callable[[int, str], None], *, is_end: bool
+) -> tuple[list[LogEvent], bytes]:
+    """Return the events of a block in which something is wrong, and their lines; say what is.
+
+    ``number`` is that of its first line, ``is_end`` whether the last line of the file is in it
+    and has no newline.
+    """
+    found: list[LogEvent] = []
+    kept: list[bytes] = []
+    lines = block.removesuffix(b"\n").split(b"\n")
+    for line in lines:
+        event, reason = decode_line(line)
+        if event is not None:
+            if not is_cowries(event.eventid):
+                reason = problems.NOT_COWRIES
+            elif events.session_key(event) is None:
+                reason = problems.NO_SESSION
+            else:
+                found.append(event)
+                kept.append(line)
+        if reason is not None:
+            if reason == problems.NOT_JSON and is_end and line is lines[-1]:
+                reason = problems.CUT
+            tell(number, reason)
+        number += 1
+    return found, b"\n".join(kept)
+
+
+def timed(found: list[LogEvent]) -> list[float | None]:
+    """Let events that were decoded together know their times; return those of their stamps."""
+    ticks = parse_timestamps([event.timestamp for event in found])
+    if found[0].stamped:  # then all are
+        for event, tick in zip(found, ticks, strict=True):
+            event.time = tick
+    else:
+        for event, tick in zip(found, ticks, strict=True):
+            event.time = tick if event.time is ABSENT else events.tick(event)
+    return ticks
+
+
+def in_order(latest: float, ticks: list[float | None]) -> list[float] | None:
     """Return the times themselves if none goes back."""
     try:
         if ticks[0] >= latest and sorted(ticks) == ticks:  # type: ignore[operator, type-var]
@@ -297,7 +320,7 @@ def _in_order(latest: float, ticks: list[float | None]) -> list[float] | None:
     return None
 
 
-def _latest(latest: float, ticks: list[float | None]) -> list[float]:
+def latest_at_each(latest: float, ticks: list[float | None]) -> list[float]:
     """Return the latest time so far at each, but for an event that is alone in the future."""
     keys = []
     for tick, after in zip_longest(ticks, ticks[1:]):
@@ -308,7 +331,9 @@ def _latest(latest: float, ticks: list[float | None]) -> list[float]:
     return keys
 
 
-def _seam(latest: float, ticks: list[float | None], found: list[LogEvent], first: LogEvent) -> bool:
+def seam_among(
+    latest: float, ticks: list[float | None], found: list[LogEvent], first: LogEvent
+) -> bool:
     """Return whether another log may begin among these events."""
     for tick, event in zip(ticks, found, strict=True):
         if tick is None:

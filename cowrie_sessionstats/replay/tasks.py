@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Final
@@ -11,6 +9,7 @@ from typing import Final
 from attrs import define, field
 
 from cowrie_sessionstats.replay.counting import Counting, Settings, Values
+from cowrie_sessionstats.replay.decoding import steady_depth
 from cowrie_sessionstats.replay.encoding import encode
 from cowrie_sessionstats.replay.ordering import in_order
 from cowrie_sessionstats.replay.past import pack
@@ -70,7 +69,6 @@ class Keeper:
         self.spool.add(sort_key(*_sorted_by(values)), line)
 
 
-_DEPTH: Final = 1_000
 _PARTIAL: Final = KEYS.index("partial")
 _sorted_by: Final = itemgetter(*map(KEYS.index, ("end", "sensor", "session", "start")))
 
@@ -94,21 +92,17 @@ def perform(
     )
     counting = Counting(keeper, settings, task.share, task.shares)
     before = len(spool.runs)
-    limit = sys.getrecursionlimit()
-    # How deep JSON may be must not depend on who calls this.
-    sys.setrecursionlimit(len(inspect.stack(0)) + _DEPTH)
-    try:
-        for batch in in_order(task.group.parts, reader.batches, reader.appetite.share):
-            counting.feed(batch)
-    except SeamError:
-        if first:
-            outcome.parts = tuple(
-                part for whole in task.group.parts for part in reader.split(whole)
-            )
-    else:
-        counting.finish()
-    finally:
-        sys.setrecursionlimit(limit)
+    with steady_depth():
+        try:
+            for batch in in_order(task.group.parts, reader.batches, reader.appetite.share):
+                counting.feed(batch)
+        except SeamError:
+            if first:
+                outcome.parts = tuple(
+                    part for whole in task.group.parts for part in reader.split(whole)
+                )
+        else:
+            counting.finish()
     spool.flush()
     outcome.dropped = counting.dropped
     outcome.runs = spool.runs[before:]
