@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,9 +17,15 @@ from cowrie_sessionstats.cli._options import IN_COWRIE, JOBS, RULES, processors,
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "--out",
     help="Write to this file, whole or not at all. Its ending says what: .jsonl, .jsonl.gz, "
-    ".msgpack, .csv, .parquet.",
+    ".msgpack, .csv, .parquet. With --engine, a folder of Parquet.",
+)
+@click.option(
+    "--engine",
+    metavar="ADDRESS",
+    help="Give the work to a cluster of Apache Spark: spark://HOST:PORT, yarn, k8s://..., "
+    "local[N]. Settings of Spark's may follow: spark://HOST:PORT?spark.executor.memory=4g",
 )
 @click.option("--open", "open_sessions", is_flag=True, help="Write sessions without an end, too.")
 @click.option(
@@ -70,7 +77,8 @@ from cowrie_sessionstats.cli._options import IN_COWRIE, JOBS, RULES, processors,
 def summarize(  # noqa: PLR0913 - one for each option
     paths: tuple[str, ...],
     *,
-    output: Path | None,
+    output: str | None,
+    engine: str | None,
     open_sessions: bool,
     follow: bool,
     state: Path | None,
@@ -89,7 +97,8 @@ def summarize(  # noqa: PLR0913 - one for each option
 
     Each PATH is a file, a folder, a glob or - for the standard input: logs of any year and any
     number of sensors, plain or compressed (gzip, bzip2, xz, zstd), rotated and copied as they may
-    be. They are read in the order of time, and what several of them hold counts once.
+    be. They are read in the order of time, and what several of them hold counts once. With
+    --engine they may be hdfs://, s3a:// and whatever else Spark reads, or kafka://BROKER/TOPIC.
 
     The exit status is 0 if any session was summarized, 1 if none was, 2 for wrong usage.
     """
@@ -102,26 +111,49 @@ def summarize(  # noqa: PLR0913 - one for each option
     from cowrie_sessionstats.findings.ending import Timeouts  # noqa: PLC0415
     from cowrie_sessionstats.findings.rules import RuleError  # noqa: PLC0415
 
-    if follow:
-        _check_follow(paths, output, open_sessions=open_sessions)
+    file = None if output is None else Path(output)
+    if engine is not None:
+        for refused, option in (
+            (follow, "--follow"), (state, "--state"), (jobs, "--jobs"), (ttylogs, "--ttylogs"),
+            (history, "--history"),
+        ):  # fmt: skip
+            if refused:
+                raise click.UsageError(f"{option} and --engine exclude each other: {_WHY[option]}")
+        _check_engine(paths, engine, output)
+    elif follow:
+        _check_follow(paths, file, open_sessions=open_sessions)
     elif state is not None:
         raise click.UsageError("--state belongs to --follow: a log that is read once has none")
+    if engine is None:
+        _check_file(paths, file)
     timeouts = Timeouts(idle_timeout, authentication_timeout, interactive_timeout)
     try:
         settings = Settings.of(vocabulary, passwords == "keep", rules, timeouts, ttylogs, history)
-        if output is not None:
-            formats.check(output)
+        if file is not None and engine is None:
+            formats.check(file)
     except VocabularyError as error:
         raise click.ClickException(str(error)) from None
     except RuleError as error:
         raise click.BadParameter(str(error), param_hint="--rules") from None
     except formats.FormatError as error:
         raise click.BadParameter(str(error), param_hint="--output") from None
+    if engine is not None and output is not None:
+        from cowrie_sessionstats.replay.spark import command as on_spark  # noqa: PLC0415
+        from cowrie_sessionstats.replay.spark.settings import Chosen  # noqa: PLC0415
+
+        chosen = Chosen.of(vocabulary, rules, timeouts, keep_passwords=passwords == "keep")
+        sys.exit(
+            on_spark.summarize(
+                on_spark.Request(
+                    paths, engine, output, chosen, open_sessions=open_sessions, strict=strict
+                )
+            )
+        )
     request = command.Request(
         paths,
         settings,
         jobs or processors(),
-        output=output,
+        output=file,
         open_sessions=open_sessions,
         strict=strict,
     )
@@ -154,6 +186,58 @@ def learn(paths: tuple[str, ...], *, history: Path | None, jobs: int | None, cow
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     sys.exit(learn_command.learn(paths, history, cowrie, jobs or processors()))
+
+
+_WHY: Final = {
+    "--follow": "a cluster reads what is there and ends",
+    "--state": "a cluster reads what is there and ends",
+    "--jobs": "the cluster has its own number of tasks (spark.executor.cores, spark.cores.max)",
+    "--ttylogs": "workers do not see the recordings",
+    "--history": "what was seen before is known in one place only",
+}
+
+
+def _check_engine(paths: tuple[str, ...], engine: str, output: str | None) -> None:
+    """Refuse what a cluster cannot do."""
+    from cowrie_sessionstats.replay.spark.folder import FolderError, check_name  # noqa: PLC0415
+    from cowrie_sessionstats.spark_session import is_spark  # noqa: PLC0415
+
+    if not is_spark(engine):
+        raise click.BadParameter(
+            f"{engine.partition('?')[0]} is no address of Spark's. Write spark://HOST:PORT, yarn, "
+            "k8s://ADDRESS or local[N]",
+            param_hint="--engine",
+        )
+    if engine.startswith("sc://"):
+        raise click.BadParameter(
+            "Spark Connect does not say what became of broken lines. Give the cluster's own "
+            "address: spark://HOST:PORT, yarn or k8s://ADDRESS",
+            param_hint="--engine",
+        )
+    if "-" in paths:
+        raise click.UsageError("--engine reads files that workers see: name them, not -")
+    if any(path.startswith("kafka://") for path in paths) and len(paths) > 1:
+        raise click.UsageError("a topic of Kafka's is read by itself: name no other PATH beside it")
+    if output is None:
+        raise click.UsageError("--engine writes a folder: name it with --output FOLDER.parquet")
+    try:
+        check_name(output)
+    except FolderError as error:
+        raise click.BadParameter(str(error), param_hint="--output") from None
+
+
+def _check_file(paths: tuple[str, ...], file: Path | None) -> None:
+    """Refuse what only a cluster can do."""
+    for path in paths:
+        if "://" in path and not Path(path).exists():
+            raise click.UsageError(f"{path} is read by a cluster of Spark: add --engine ADDRESS")
+    if file is not None and file.is_dir():
+        hint = (
+            ". A folder of Parquet is written by a cluster of Spark: add --engine ADDRESS"
+            if file.name.endswith(".parquet")
+            else ""
+        )
+        raise click.BadParameter(f"File '{file}' is a directory.{hint}", param_hint="--output")
 
 
 def _check_follow(paths: tuple[str, ...], output: Path | None, *, open_sessions: bool) -> None:

@@ -103,7 +103,7 @@ class _Search:
         for root, folders, names in os.walk(folder, onerror=unreadable):
             folders.sort()
             for name in sorted(names):
-                if _LOG_NAME.search(name) or name.endswith(self.also):
+                if is_log_name(name) or name.endswith(self.also):
                     yield Path(root, name)
 
     def _copy(self, source: IO[bytes], name: str) -> None:
@@ -118,6 +118,11 @@ class _Search:
         status = os.fstat(handle)
         place = (status.st_dev, status.st_ino)
         self.found[place] = LogFile(Path(f"/dev/fd/{handle}"), name, status.st_size)
+
+
+def is_log_name(name: str) -> bool:
+    """Return whether a file of that name in a folder is taken for a log."""
+    return _LOG_NAME.search(name) is not None
 
 
 def said(error: OSError) -> str:

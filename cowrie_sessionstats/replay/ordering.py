@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -105,7 +105,7 @@ def in_order(
     waiting = deque(sorted(parts, key=lambda part: (part.head, part.file.name, part.start)))
     cursors: list[_Cursor] = []
     opened = 0
-    once = _Once()
+    once = Once()
 
     def open_next() -> _Cursor | None:
         nonlocal opened
@@ -138,7 +138,7 @@ def in_order(
 _key: Final = itemgetter(0)
 
 
-def _merged(cursors: list[_Cursor], until: float, once: _Once) -> Batch:
+def _merged(cursors: list[_Cursor], until: float, once: Once) -> Batch:
     """Return the events of several parts in order, each as often as one part has it."""
     entries: list[Entry] = []
     for cursor in cursors:
@@ -153,15 +153,15 @@ def _merged(cursors: list[_Cursor], until: float, once: _Once) -> Batch:
 
 
 @define(eq=False)
-class _Once:
+class Once:
     """Lets an event through as often as the one part has it that has it most often."""
 
     _most: dict[int, int] = field(factory=dict, init=False)
-    _counts: dict[tuple[int, int], int] = field(factory=dict, init=False)
+    _counts: dict[tuple[Hashable, int], int] = field(factory=dict, init=False)
     """How often each part had each event so far, by its hash."""
-    _order: deque[tuple[int, int]] = field(factory=deque, init=False)
+    _order: deque[tuple[Hashable, int]] = field(factory=deque, init=False)
 
-    def admits(self, part: int, event: LogEvent) -> bool:
+    def admits(self, part: Hashable, event: LogEvent) -> bool:
         """Return whether this one is more than all other parts had."""
         known = hash(repr(event))
         place = (part, known)
@@ -174,7 +174,7 @@ class _Once:
         self._most[known] = count
         return True
 
-    def _forget(self, part: int, known: int) -> None:
+    def _forget(self, part: Hashable, known: int) -> None:
         count = self._counts[part, known] - 1
         if count:
             self._counts[part, known] = count
