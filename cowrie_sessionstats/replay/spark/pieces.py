@@ -104,7 +104,7 @@ def add_up(
         skips: list[tuple[int, str, int]] = []
         line = extent.first
         starts = [*(start for start, _ in ordered[1:]), extent.size or 0]
-        for (_, piece), following in zip(ordered, starts, strict=True):
+        for (_, piece), following in zip(ordered, starts, strict=False):  # without a piece: none
             skips += [
                 (line + first, reason, count) for reason, (count, first) in piece.skipped.items()
             ]
