@@ -125,7 +125,7 @@ def _broken(folder: Path) -> None:
     with (folder / "cowrie.json").open("wb") as out:
         for number, line in enumerate(good):
             out.write(line)
-            if number % 7 == 3:  # noqa: PLR2004 - now and then
+            if number % 7 == 3:
                 out.write(bad[number % len(bad)] + b"\n")
         out.write(good[0][:-1] + b"\r\n\0\0" + good[1] + b"\xef\xbb\xbf" + good[2])
         out.write(good[5].replace(b"echo", b"\xff\xfe"))
@@ -150,8 +150,11 @@ def _packed(folder: Path) -> None:
 
 def _names(folder: Path) -> None:
     """Write logs with names that mean something elsewhere."""
-    for number, name in enumerate(("a,b.json", "[x]*?.json", "two\nlines.json", "100%25.json",
-                                   "#frag?q=1.json", "\u00fc.json", "day=2020-01-01.json")):  # fmt: skip
+    names = (
+        "a,b.json", "[x]*?.json", "two\nlines.json", "100%25.json", "#frag?q=1.json",
+        "\u00fc.json", "day=2020-01-01.json",
+    )  # fmt: skip
+    for number, name in enumerate(names):
         write_log(folder / name, session(f"n{number}", 1_000.0 * number, "pi"))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -107,48 +109,27 @@ def summarize(  # noqa: PLR0913 - one for each option
         from cowrie_sessionstats.replay.counting import Settings  # noqa: PLC0415
     except ImportError as error:
         raise click.ClickException(str(error)) from None
-    from cowrie_sessionstats.commands import VocabularyError  # noqa: PLC0415
     from cowrie_sessionstats.findings.ending import Timeouts  # noqa: PLC0415
-    from cowrie_sessionstats.findings.rules import RuleError  # noqa: PLC0415
 
     file = None if output is None else Path(output)
     if engine is not None:
-        for refused, option in (
-            (follow, "--follow"), (state, "--state"), (jobs, "--jobs"), (ttylogs, "--ttylogs"),
-            (history, "--history"),
-        ):  # fmt: skip
-            if refused:
-                raise click.UsageError(f"{option} and --engine exclude each other: {_WHY[option]}")
+        _check_excluded(follow, state, jobs, ttylogs, history)
         _check_engine(paths, engine, output)
-    elif follow:
-        _check_follow(paths, file, open_sessions=open_sessions)
-    elif state is not None:
-        raise click.UsageError("--state belongs to --follow: a log that is read once has none")
-    if engine is None:
+    else:
         _check_file(paths, file)
+    _check_follow(paths, file, state, follow=follow, open_sessions=open_sessions)
     timeouts = Timeouts(idle_timeout, authentication_timeout, interactive_timeout)
-    try:
+    with _said():
         settings = Settings.of(vocabulary, passwords == "keep", rules, timeouts, ttylogs, history)
         if file is not None and engine is None:
             formats.check(file)
-    except VocabularyError as error:
-        raise click.ClickException(str(error)) from None
-    except RuleError as error:
-        raise click.BadParameter(str(error), param_hint="--rules") from None
-    except formats.FormatError as error:
-        raise click.BadParameter(str(error), param_hint="--output") from None
     if engine is not None and output is not None:
         from cowrie_sessionstats.replay.spark import command as on_spark  # noqa: PLC0415
         from cowrie_sessionstats.replay.spark.settings import Chosen  # noqa: PLC0415
 
         chosen = Chosen.of(vocabulary, rules, timeouts, keep_passwords=passwords == "keep")
-        sys.exit(
-            on_spark.summarize(
-                on_spark.Request(
-                    paths, engine, output, chosen, open_sessions=open_sessions, strict=strict
-                )
-            )
-        )
+        work = on_spark.Request(paths, engine, output, chosen, open_sessions, strict)
+        sys.exit(on_spark.summarize(work))
     request = command.Request(
         paths,
         settings,
@@ -188,6 +169,23 @@ def learn(paths: tuple[str, ...], *, history: Path | None, jobs: int | None, cow
     sys.exit(learn_command.learn(paths, history, cowrie, jobs or processors()))
 
 
+@contextmanager
+def _said() -> Iterator[None]:
+    """Say of mistakes in what was given what they are."""
+    from cowrie_sessionstats.commands import VocabularyError  # noqa: PLC0415
+    from cowrie_sessionstats.findings.rules import RuleError  # noqa: PLC0415
+    from cowrie_sessionstats.replay.formats import FormatError  # noqa: PLC0415
+
+    try:
+        yield
+    except VocabularyError as error:
+        raise click.ClickException(str(error)) from None
+    except RuleError as error:
+        raise click.BadParameter(str(error), param_hint="--rules") from None
+    except FormatError as error:
+        raise click.BadParameter(str(error), param_hint="--output") from None
+
+
 _WHY: Final = {
     "--follow": "a cluster reads what is there and ends",
     "--state": "a cluster reads what is there and ends",
@@ -195,6 +193,13 @@ _WHY: Final = {
     "--ttylogs": "workers do not see the recordings",
     "--history": "what was seen before is known in one place only",
 }
+
+
+def _check_excluded(*given: object) -> None:
+    """Refuse what --engine has no use for."""
+    for value, (option, why) in zip(given, _WHY.items(), strict=True):
+        if value:
+            raise click.UsageError(f"{option} and --engine exclude each other: {why}")
 
 
 def _check_engine(paths: tuple[str, ...], engine: str, output: str | None) -> None:
@@ -240,8 +245,19 @@ def _check_file(paths: tuple[str, ...], file: Path | None) -> None:
         raise click.BadParameter(f"File '{file}' is a directory.{hint}", param_hint="--output")
 
 
-def _check_follow(paths: tuple[str, ...], output: Path | None, *, open_sessions: bool) -> None:
+def _check_follow(
+    paths: tuple[str, ...],
+    output: Path | None,
+    state: Path | None,
+    *,
+    follow: bool,
+    open_sessions: bool,
+) -> None:
     """Refuse what cannot be followed."""
+    if not follow and state is not None:
+        raise click.UsageError("--state belongs to --follow: a log that is read once has none")
+    if not follow:
+        return
     if "-" in paths:
         raise click.UsageError("--follow reads files: name the log that Cowrie writes")
     if open_sessions:

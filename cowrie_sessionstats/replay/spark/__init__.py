@@ -1,1 +1,1 @@
-"""Raw logs to records on a cluster of Apache Spark: its shuffle brings a session's events together."""
+"""Raw logs to records on a cluster of Spark: its shuffle brings a session's events together."""

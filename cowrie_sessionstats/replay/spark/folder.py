@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -82,21 +83,20 @@ class Folder:
 
     def publish(self) -> None:
         """Put what was made in the place of what was there."""
-        system, path = self._system, self._path
+        before = self._beside("old")
+        there = self._does(self._system.exists, self._path)
+        if there and not self._does(self._system.rename, self._path, before):
+            raise SparkError(f"{self.output}: it cannot be renamed. See who may write there")
+        if not self._does(self._system.rename, self._made, self._path):
+            if there:
+                self._does(self._system.rename, before, self._path)
+            raise SparkError(f"{self.output}: nothing can be put there. See who may write there")
+        if there:
+            self._does(self._system.delete, before, True)  # noqa: FBT003 - Hadoop's
+
+    def _does(self, action: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            before = self._beside("old") if system.exists(path) else None
-            if before is not None and not system.rename(path, before):
-                raise SparkError(f"{self.output}: it cannot be renamed. See who may write there")
-            if not system.rename(self._made, path):
-                if before is not None:
-                    system.rename(before, path)
-                raise SparkError(
-                    f"{self.output}: nothing can be put there. See who may write there"
-                )
-            if before is not None:
-                system.delete(before, True)  # noqa: FBT003 - Hadoop's
-        except SparkError:
-            raise
+            return action(*arguments)
         except Exception as error:  # noqa: BLE001 - Java's of any kind
             raise SparkError(f"{self.output}: {told(error)}") from None
 

@@ -120,9 +120,10 @@ class Gathering:
         once = self._once
         if once is None:
             self._once = once = Once()
-            before = _decoded([line for _, line in self._held]) if self._held else None
-            for (part, _), event in zip(self._held, () if before is None else before.all_whole()):
-                once.admits(part, event)
+            if self._held:
+                before = _decoded([line for _, line in self._held]).all_whole()
+                for (part, _), event in zip(self._held, before, strict=True):
+                    once.admits(part, event)
             self._held.clear()
         return [event for part, event in zip(parts, found, strict=True) if once.admits(part, event)]
 

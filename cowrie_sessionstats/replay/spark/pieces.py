@@ -6,6 +6,7 @@ its place, so that what comes twice counts once.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -119,12 +120,17 @@ def add_up(
             tally.bytes += piece.bytes
             if piece.trouble is not None:
                 found.file(extent.name, piece.trouble)
-        lacks_newline = extent.size is not None and end == extent.size + 1
-        if lacks_newline and ordered and ordered[-1][1].ends_badly:
+        if ordered and ordered[-1][1].ends_badly and lacks_newline(extent.size, end):
             skips = _cut_off(skips, line - 1)
         for place, reason, count in sorted(skips):
             found.line(extent.name, place, reason)
             found.lines[reason].count += count - 1
+
+
+def lacks_newline(size: int | None, read: int) -> bool:
+    """Return whether the last line of a log has none: each that was read counts with one."""
+    # Spark takes away a mark of the order of bytes at the beginning.
+    return size is not None and read in {size + 1, size + 1 - len(BOM_UTF8)}
 
 
 def _cut_off(skips: list[tuple[int, str, int]], last: int) -> list[tuple[int, str, int]]:

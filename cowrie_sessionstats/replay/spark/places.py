@@ -11,8 +11,8 @@ from typing import Any, Final
 from attrs import define, evolve
 
 from cowrie_sessionstats.replay.files import LogFile, find, is_log_name, said
-from cowrie_sessionstats.replay.planning import Head, head_of, without_repeats
-from cowrie_sessionstats.replay.problems import Problems
+from cowrie_sessionstats.replay.planning import Head, grouped, head_of, without_repeats
+from cowrie_sessionstats.replay.problems import Problems, StrictError
 from cowrie_sessionstats.replay.reading import Part
 from cowrie_sessionstats.replay.streams import kind_of
 from cowrie_sessionstats.spark_session import SparkError, brief
@@ -59,18 +59,13 @@ class Places:
     """Logs that only repeat others."""
 
     def find(self, paths: Sequence[str]) -> list[Place]:
-        """Return the logs that paths and addresses name, in the order of their names."""
+        """Return the logs that paths and addresses name, in the order of a local run."""
         found = self._here([path for path in paths if not is_address(path)])
         for address in filter(is_address, paths):
-            try:
-                found += self._there(address)
-            except Exception as error:  # noqa: BLE001 - Java's of any kind
-                self.problems.file(address, told(error))
+            found += self._there(address)
         unique = {place.uri: place for place in found}
-        return sorted(
-            (place for place in unique.values() if self._is_readable(place)),
-            key=lambda place: place.file.name,
-        )
+        sound = [place for place in unique.values() if self._is_readable(place)]
+        return [sound[number] for number in as_read([place.head for place in sound])]
 
     def _here(self, paths: Sequence[str]) -> list[Place]:
         files = find(paths, self.folder, self.problems.file)
@@ -83,19 +78,20 @@ class Places:
                 sound.append(file)
         kept, repeats = without_repeats(map(head_of, sound), self.problems)
         self.repeats += repeats
-        places = []
-        for head in kept:
-            file = head.part.file
-            path = f"file:{file.path.absolute()}"
-            try:
-                with file.path.open("rb") as opened:
-                    kind = kind_of(opened.read(8))
-                places.append(Place(file, self._uri(path), path, head, kind))
-            except OSError as error:
-                self.problems.file(file.name, said(error))
-            except UnicodeError:
-                self.problems.file(file.name, "its name is no UTF-8, and Java cannot open it")
-        return places
+        return [place for place in map(self._place_here, kept) if place is not None]
+
+    def _place_here(self, head: Head) -> Place | None:
+        file = head.part.file
+        path = f"file:{file.path.absolute()}"
+        try:
+            with file.path.open("rb") as opened:
+                kind = kind_of(opened.read(8))
+            return Place(file, self._uri(path), path, head, kind)
+        except OSError as error:
+            self.problems.file(file.name, said(error))
+        except UnicodeError:
+            self.problems.file(file.name, "its name is no UTF-8, and Java cannot open it")
+        return None
 
     def _uri(self, path: str) -> str:
         return str(self._jvm.org.apache.hadoop.fs.Path(path).toUri().toString())
@@ -107,6 +103,15 @@ class Places:
     # ------------------------------------------------------------ elsewhere
 
     def _there(self, address: str) -> list[Place]:
+        try:
+            return self._listed(address)
+        except StrictError:
+            raise
+        except Exception as error:  # noqa: BLE001 - Java's of any kind
+            self.problems.file(address, told(error))
+            return []
+
+    def _listed(self, address: str) -> list[Place]:
         path = self._jvm.org.apache.hadoop.fs.Path(address)
         system = path.getFileSystem(self.session._jsc.hadoopConfiguration())  # noqa: SLF001
         statuses = [system.getFileStatus(path)] if system.exists(path) else system.globStatus(path)
@@ -167,6 +172,19 @@ class Places:
 
     def _encoding(self) -> str:
         return str(self._jvm.java.lang.System.getProperty("sun.jnu.encoding"))
+
+
+def as_read(heads: Sequence[Head]) -> list[int]:
+    """Return the numbers of logs in the order in which a local run reads them.
+
+    What is wrong with them is said in that order.
+    """
+    numbers = {id(head.part): number for number, head in enumerate(heads)}
+    return [
+        numbers[id(part)]
+        for group in grouped(heads)
+        for part in sorted(group.parts, key=lambda part: (part.head, part.file.name))
+    ]
 
 
 def is_address(path: str) -> bool:

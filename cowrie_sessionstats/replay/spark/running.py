@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field
@@ -20,6 +21,7 @@ from cowrie_sessionstats.replay.spark.pieces import (
     Gathered,
     Piece,
     add_up,
+    lacks_newline,
     suspicious,
 )
 from cowrie_sessionstats.replay.spark.places import Place
@@ -67,10 +69,7 @@ class Cluster:
         unended: set[int] = set()
         while True:
             pieces, gathered = self._perform(
-                lambda told, together=together, unended=unended: self._events_of_logs(
-                    places, told, together, unended
-                ),
-                out,
+                partial(self._events_of_logs, places, together, unended), out
             )
             found = {
                 number: pieces.get(number, {})
@@ -83,7 +82,7 @@ class Cluster:
             # Only now it is known which logs have to be read as they stand: one in a hundred
             # thousand, but where clocks are set back.
             together |= back
-            unended |= {n for n in back if _bytes(found[n]) == places[n].file.size + 1}
+            unended |= {n for n in back if lacks_newline(places[n].file.size, _bytes(found[n]))}
         extents = (
             (Extent(p.file.name, self._size(p, n in together)), pieces.get(n, {}))
             for n, p in enumerate(places)
@@ -131,7 +130,7 @@ class Cluster:
     # ------------------------------------------------------------ events
 
     def _events_of_logs(
-        self, places: Sequence[Place], told: Any, together: set[int], unended: set[int]
+        self, places: Sequence[Place], together: set[int], unended: set[int], told: Any
     ) -> list[Any]:
         """Return the rows of all events, from logs that are read in one way or another."""
         logs = {
@@ -213,7 +212,8 @@ class Cluster:
         def gather(batches: Iterator[Any]) -> Iterator[Any]:
             from pyspark import TaskContext  # noqa: PLC0415 - on the worker
 
-            number = TaskContext.get().partitionId()
+            task: Any = TaskContext.get()
+            number = task.partitionId()
             return tables.of_sessions(
                 batches,
                 chosen,
@@ -247,7 +247,7 @@ class Cluster:
             try:
                 written = self.session.read.parquet(out).count()
             except Exception as error:  # noqa: BLE001 - Java's of any kind
-                raise SparkError(f"{self._place(out)}: {brief(error)}") from None
+                raise SparkError(f"{out}: {brief(error)}") from None
         if written != records:
             raise SparkError(
                 f"{records:,} records were written, and {written:,} are here: each worker wrote "
@@ -286,10 +286,6 @@ class Cluster:
         known = [stage for stage in stages if stage is not None]
         return sum(s.numCompletedTasks for s in known), sum(s.numTasks for s in known)
 
-    @staticmethod
-    def _place(out: str) -> str:
-        return out
-
 
 def _bytes(pieces: Mapping[int, Piece]) -> int:
     return sum(piece.bytes for piece in pieces.values())
@@ -312,8 +308,10 @@ def _record_schema() -> str:
 _TOLD: Final = (
     (
         r"No module named '([\w.]+)'",
-        "a worker's Python has no package {0}: it needs cowrie-sessionstats[spark] of the same "
-        "version, at the path of this one or by spark.archives",
+        (
+            "a worker's Python has no package {0}: it needs cowrie-sessionstats[spark] of the same "
+            "version, at the path of this one or by spark.archives"
+        ),
     ),
     (r"VersionError: (.*)", "{0}"),
     (r"SourceError: (.*)", "{0}"),
@@ -323,15 +321,19 @@ _TOLD: Final = (
     ),
     (
         r'Cannot run program "(.*?)"',
-        "a worker has no {0}: cowrie-sessionstats[spark] has to be there at the same path; else "
-        "set PYSPARK_PYTHON",
+        (
+            "a worker has no {0}: cowrie-sessionstats[spark] has to be there at the same path; "
+            "else set PYSPARK_PYTHON"
+        ),
     ),
     (r"File (\S+) does not exist", "a worker does not see {0}: name a folder that all share"),
     (r"(?:AccessControlException|AccessDeniedException).*?: (.*)", "{0}"),
     (
         r"ExecutorLostFailure|OutOfMemoryError|exit code 137|Java heap space",
-        "workers were lost, perhaps because their memory ran out. Try again with more: "
-        "?spark.executor.memory=2g behind the address",
+        (
+            "workers were lost, perhaps because their memory ran out. Try again with more: "
+            "?spark.executor.memory=2g behind the address"
+        ),
     ),
     (r"No space left on device", "a disk is full: free it, or name another by spark.local.dir"),
 )

@@ -53,7 +53,7 @@ class Log:
     """A log as the driver knows it before it is read."""
 
     number: int
-    """In the order of names."""
+    """Which of several logs it is; of such as begin at one time, the order of their names."""
     head: float = BEFORE_ALL
     """The time of its first event."""
     line: bytes = b""
@@ -126,7 +126,8 @@ class Scan:
         piece.events += len(found)
         piece.summaries += sum(event.eventid == events.SUMMARY_EVENTID for event in found)
         for number, tick, event, line in zip(numbers, self._keys(found), found, lines, strict=True):
-            yield key_of(event), tick, self.log.head, self.log.number, 0, self.start, number, line
+            log = self.log
+            yield key_of(event), tick, log.head, log.number, 0, self.start, number, line
 
     def _one_by_one(
         self, lines: list[bytes], numbers: list[int]
@@ -165,7 +166,8 @@ def scan_lines(
 ) -> Iterator[Row]:
     """Yield the rows of lines: each with its log, where its piece of that begins, and its size.
 
-    The lines of a piece follow one another; one that is too long is None. ``tell`` is told what each piece came to.
+    The lines of a piece follow one another; one that is too long is None. ``tell`` is told what
+    each piece came to.
     """
     scan: Scan | None = None
     for log, start, line, size in lines:
@@ -198,7 +200,7 @@ def scan_whole(log: Log, path: Path, tell: Tell) -> Iterator[Row]:
         for number, each in enumerate(parts):
             passed = 0
             for batch in reader.batches(each):
-                # What was sent before the times went back stands: the first log has not ended there.
+                # What was sent before the times went back stands: the first log goes on to there.
                 rows = _rows(log, each, passed, batch)
                 yield from (row for row in rows if number or row[6] >= sent)
                 passed += len(batch.events)

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json  # noqa: F401 - what ``arrow_table`` reads with
+import pyarrow.json
 
 from cowrie_sessionstats.replay.decoding import steady_depth
 from cowrie_sessionstats.replay.formats import arrow_schema, arrow_table
