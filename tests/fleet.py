@@ -60,7 +60,8 @@ def main() -> None:
     generator, folder = Path(sys.argv[1]), Path(sys.argv[2])
     sizes = tuple(map(int, sys.argv[3:])) or SIZES
     print(
-        "| sessions | where | seconds | of these Spark's start | MB of the driver | MB of the workers |"
+        "| sessions | where | seconds | of these Spark's start | MB of the driver |"
+        " MB of the workers |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for size in sizes:

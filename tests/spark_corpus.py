@@ -159,12 +159,10 @@ def _names(folder: Path) -> None:
 
 
 def long_lines(path: Path) -> Path:
-    """Write a log with lines that are longer than what is read, and than what Spark hands on."""
+    """Write a log with a line that is longer than what is read."""
     good = as_lines(session("l0ng", 0, "rho"))
-    with path.open("wb") as out:
-        for size in (17 << 20, 40 << 20):
-            out.write(good + b"x" * size + b"\nno\n")
-        out.write(as_lines(session("l1ng", 60, "rho")))
+    more = as_lines(session("l1ng", 60, "rho"))
+    path.write_bytes(good + b"x" * (17 << 20) + b"\nno\n" + more)
     return path
 
 

@@ -19,6 +19,8 @@ from cowrie_sessionstats.replay.counting import Settings
 from cowrie_sessionstats.replay.decoding import steady_depth
 from cowrie_sessionstats.replay.files import find
 from cowrie_sessionstats.replay.planning import Head, head_of, without_repeats
+from cowrie_sessionstats.replay.problems import Problems, Skipped
+from cowrie_sessionstats.replay.reading import Tally
 from cowrie_sessionstats.replay.running import Running, Totals
 from cowrie_sessionstats.replay.spark.gathering import Gathering
 from cowrie_sessionstats.replay.spark.pieces import Extent, Piece, add_up, suspicious
@@ -178,3 +180,13 @@ def test_messages_of_a_topic_are_numbered_by_their_offsets() -> None:
     ]  # fmt: skip
     assert told[0, 0].skipped == {"not JSON": (1, 12)}
     assert told[0, 0].lines == 4
+
+
+def test_lines_that_spark_passes_over_are_missed_in_the_sum() -> None:
+    """Counted once a piece; a log in pieces of nothing but such a line, too."""
+    found, tally = Problems(), Tally()
+    pieces = {0: Piece(lines=3, bytes=300), 1 << 26: Piece(lines=1, bytes=50)}
+    extents = [(Extent("a", (1 << 26) + 100), pieces), (Extent("b", 1 << 27), {0: Piece()})]
+    add_up(extents, tally, found)
+    assert found.lines == {"longer than 16 MiB": Skipped(2, "a:4")}
+    assert tally.lines == 6

@@ -19,7 +19,7 @@ from ports import HOST, free_port
 from spark_cluster import Cluster
 
 SMALL = (
-    "?spark.sql.files.maxPartitionBytes=50000&spark.sql.files.openCostInBytes=1000"
+    "?spark.sql.files.maxPartitionBytes=300000&spark.sql.files.openCostInBytes=1000"
     "&spark.sql.shuffle.partitions=4"
 )
 """Settings by which small logs are read in many pieces."""
@@ -62,7 +62,8 @@ def test_a_worker_that_is_killed_changes_nothing(
     logs = spark_corpus.make(tmp_path, shared)
     spark_corpus.long_lines(logs / "long.json")
     subprocess.run(
-        [sys.executable, seed_corpus.__file__, "--out", logs / "seed", "--sessions", "600"],
+        [sys.executable, str(seed_corpus.__file__), "--out", logs / "seed", "--sessions", "600",
+         "--days", "3"],
         check=True, capture_output=True,
     )  # fmt: skip
     output = tmp_path / "out.parquet"
