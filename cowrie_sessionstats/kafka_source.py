@@ -126,6 +126,7 @@ def _ranges(where: Address) -> list[tuple[int, int, int]]:
         )
         return [(number, low, high) for number, low, high in ends if low < high]
     except KafkaException as error:
+        consumer.poll(0)  # the reason is told only to who asks
         raise SourceError(_said(where, error.args[0], troubles)) from None
     finally:
         consumer.close()

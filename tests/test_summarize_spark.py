@@ -19,7 +19,7 @@ from ports import HOST, free_port
 from spark_cluster import Cluster
 
 SMALL = (
-    "?spark.sql.files.maxPartitionBytes=300000&spark.sql.files.openCostInBytes=1000"
+    "?spark.sql.files.maxPartitionBytes=1000000&spark.sql.files.openCostInBytes=1000"
     "&spark.sql.shuffle.partitions=4"
 )
 """Settings by which small logs are read in many pieces."""
@@ -71,12 +71,16 @@ def test_a_worker_that_is_killed_changes_nothing(
     (output / "_SUCCESS").touch()
     doomed = spark.add()
     spark.wait_for(3)
-    process = on(spark, output, logs, "--open")
+    words = tmp_path / "words.toml"
+    words.write_text('[program.step]\noperands = ["value"]\n')
+    options = [logs, "--open", "--passwords", "drop", "--vocabulary", words]
+    options += ["--interactive-timeout", 20]
+    process = on(spark, output, *options)
     _wait_for(lambda: _stage_files(spark.folder / "local"))
     spark.kill(doomed)
     assert process.poll() is None  # it was in the middle
     said = end(process)
-    local = summarize(logs, "--open", "-o", tmp_path / "local.parquet")
+    local = summarize(*options, "-o", tmp_path / "local.parquet")
     assert said.status == local.status == 0, said.err
     assert said_alike(said.err, local.err), f"{said.err}\n{local.err}"
     assert spark_corpus.table(output) == spark_corpus.table(tmp_path / "local.parquet")

@@ -133,7 +133,7 @@ class Places:
             copy.flush()
             head = head_of(LogFile(Path(copy.name), file.name, len(beginning)))
         head = evolve(head, part=Part(file, head.part.head))
-        return Place(file, str(path.toUri().toString()), file.name, head, kind_of(beginning))
+        return Place(file, self._uri(file.name), file.name, head, kind_of(beginning))
 
     def _beginning(self, system: Any, path: Any, size: int) -> bytes:
         stream = system.open(path)

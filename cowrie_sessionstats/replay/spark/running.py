@@ -34,9 +34,15 @@ LOOK: Final = 0.2
 
 _EVENTS: Final = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
 _ORDER: Final = ("key", "tick", "head", "file", "part", "piece", "line")
+_ROWS: Final = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BATCHES: Final = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": str(tables.ROWS),
+    _ROWS: str(tables.ROWS),
     "spark.sql.execution.arrow.maxBytesPerBatch": str(tables.BYTES),
+}
+_LISTING: Final = {
+    # Spark looks at each file that it is told of once more: by a task each, from 33 on.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "64",
 }
 _FEW: Final = "16"
 """Rows that go to Python at once where Spark knows no bound in bytes."""
@@ -59,9 +65,10 @@ class Cluster:
         conf = self.session.conf
         given = self.session.sparkContext.getConf()
         known = conf.isModifiable("spark.sql.execution.arrow.maxBytesPerBatch")
-        for name, value in _BATCHES.items():
+        wanted = {**_BATCHES, **_LISTING} if known else {_ROWS: _FEW, **_LISTING}
+        for name, value in wanted.items():
             if not given.contains(name):
-                conf.set(name, value if known else _FEW)
+                conf.set(name, value)
 
     def logs(self, places: Sequence[Place], out: str) -> None:
         """Write the records of logs to the folder ``out``; raises SparkError."""

@@ -161,9 +161,7 @@ class Scan:
         return keys
 
 
-def scan_lines(
-    lines: Iterable[tuple[Log | None, int, bytes | None, int]], tell: Tell
-) -> Iterator[Row]:
+def scan_lines(lines: Iterable[tuple[Log, int, bytes | None, int]], tell: Tell) -> Iterator[Row]:
     """Yield the rows of lines: each with its log, where its piece of that begins, and its size.
 
     The lines of a piece follow one another; one that is too long is None. ``tell`` is told what
@@ -171,8 +169,6 @@ def scan_lines(
     """
     scan: Scan | None = None
     for log, start, line, size in lines:
-        if log is None:  # it was not there when the logs were looked for
-            continue
         if scan is None or scan.log is not log or scan.start != start:
             if scan is not None:
                 yield from scan.flush()
@@ -219,11 +215,9 @@ def _rows(log: Log, part: Part, begin: int, batch: Batch) -> Iterator[Row]:
         yield key_of(event), key, part.head, log.number, part.start, 0, number, line
 
 
-def scan_packed(contents: Iterable[tuple[Log | None, bytes]], tell: Tell) -> Iterator[Row]:
+def scan_packed(contents: Iterable[tuple[Log, bytes]], tell: Tell) -> Iterator[Row]:
     """Yield the rows of packed logs, each given whole."""
     for log, content in contents:
-        if log is None:
-            continue
         with tempfile.NamedTemporaryFile(prefix="sessionstats-") as file:
             file.write(content)
             file.flush()
@@ -231,7 +225,7 @@ def scan_packed(contents: Iterable[tuple[Log | None, bytes]], tell: Tell) -> Ite
 
 
 def scan_joined(
-    lines: Iterable[tuple[Log | None, bytes | None]], tell: Tell, unended: frozenset[int]
+    lines: Iterable[tuple[Log, bytes | None]], tell: Tell, unended: frozenset[int]
 ) -> Iterator[Row]:
     """Yield the rows of logs of which the pieces were put together: all lines of one in a row.
 
@@ -242,8 +236,6 @@ def scan_joined(
     rest = b""
     try:
         for each, line in lines:
-            if each is None:
-                continue
             if each is not log:
                 if log is not None:
                     yield from _ended(log, file, rest, tell, unended)

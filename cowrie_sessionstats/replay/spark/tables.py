@@ -50,7 +50,7 @@ def of_lines(batches: Batches, logs: Logs, tell: Tell) -> Iterator[Any]:
 def of_packed(batches: Batches, logs: Logs, tell: Tell) -> Iterator[Any]:
     """Turn whole packed logs into events' rows."""
     contents = (
-        (logs.get(uri), content)
+        (logs[uri], content)
         for batch in batches
         for uri, content in zip(*(column.to_pylist() for column in batch.columns), strict=True)
     )
@@ -60,7 +60,7 @@ def of_packed(batches: Batches, logs: Logs, tell: Tell) -> Iterator[Any]:
 def of_joined(batches: Batches, logs: Logs, tell: Tell, unended: frozenset[int]) -> Iterator[Any]:
     """Turn the lines of logs that were brought together into events' rows."""
     lines = (
-        (logs.get(uri), line)
+        (logs[uri], line)
         for batch in batches
         for uri, line in zip(
             batch.column("uri").to_pylist(), batch.column("text").to_pylist(), strict=True
@@ -99,7 +99,7 @@ def of_messages(batches: Batches, tell: Tell) -> Iterator[Any]:
     return _tables(scan_messages(messages, tell))
 
 
-def _lines(batches: Batches, logs: Logs) -> Iterator[tuple[Log | None, int, bytes | None, int]]:
+def _lines(batches: Batches, logs: Logs) -> Iterator[tuple[Log, int, bytes | None, int]]:
     for batch in batches:
         count = batch.num_rows
         if not count:
@@ -109,14 +109,14 @@ def _lines(batches: Batches, logs: Logs) -> Iterator[tuple[Log | None, int, byte
         texts = batch.column("text").to_pylist()
         # Pieces come one after the other, so that these are all of one.
         if uris[0] == uris[count - 1] and starts[0] == starts[count - 1]:
-            log, start = logs.get(uris[0].as_py()), starts[0].as_py()
+            log, start = logs[uris[0].as_py()], starts[0].as_py()
             for text, size in zip(texts, sizes, strict=True):
                 yield log, start, text, size or 0
         else:
             for uri, start, text, size in zip(
                 uris.to_pylist(), starts.to_pylist(), texts, sizes, strict=True
             ):
-                yield logs.get(uri), start, text, size or 0
+                yield logs[uri], start, text, size or 0
 
 
 def _tables(rows: Iterator[Row]) -> Iterator[Any]:
