@@ -37,6 +37,7 @@ BYTES: Final = 4 << 20
 """Bytes of them after which fewer do: one may have a million."""
 
 _POLL: Final = 1.0
+_END: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
 _SCHEMA: Final = pa.schema(
     [
         ("topic", pa.string()),
@@ -120,16 +121,45 @@ def _ranges(where: Address) -> list[tuple[int, int, int]]:
         found = consumer.list_topics(where.topic, PATIENCE).topics[where.topic]
         if found.error is not None:
             raise SourceError(f"{SCHEME}{where.brokers}/{where.topic}: {found.error.str()}")
-        ends = (
-            (number, *consumer.get_watermark_offsets(TopicPartition(where.topic, number), PATIENCE))
-            for number in sorted(found.partitions)
-        )
-        return [(number, low, high) for number, low, high in ends if low < high]
+        places = [TopicPartition(where.topic, number) for number in sorted(found.partitions)]
+        marks = {
+            place.partition: consumer.get_watermark_offsets(place, PATIENCE) for place in places
+        }
+        return _ends(consumer, where, {n: each for n, each in marks.items() if each[0] < each[1]})
     except KafkaException as error:
         consumer.poll(0)  # the reason is told only to who asks
         raise SourceError(_said(where, error.args[0], troubles)) from None
     finally:
         consumer.close()
+
+
+def _ends(
+    consumer: Any, where: Address, marks: Mapping[int, tuple[int, int]]
+) -> list[tuple[int, int, int]]:
+    """Return each partition with its first offset and the end of what is committed.
+
+    A broker's own word for the end counts what is not committed yet (and Tansu's leaves out what
+    came in one batch), so that the end is looked for where it should be.
+    """
+    ends = {number: high for number, (_, high) in marks.items()}
+    waiting = set(marks)
+    consumer.assign(
+        [TopicPartition(where.topic, number, high - 1) for number, (_, high) in marks.items()]
+    )
+    until = time.monotonic() + PATIENCE
+    while waiting and time.monotonic() < until:
+        message = consumer.poll(_POLL)
+        if message is None:
+            continue
+        number, error = message.partition(), message.error()
+        if error is None:
+            ends[number] = max(ends[number], message.offset() + 1)
+        elif error.code() == _END:
+            ends[number] = message.offset()
+            waiting.discard(number)
+        else:
+            raise KafkaException(error)
+    return [(number, low, ends[number]) for number, (low, _) in marks.items() if low < ends[number]]
 
 
 def _said(where: Address, error: Any, troubles: list[str]) -> str:
@@ -194,23 +224,19 @@ def _messages(where: Address, number: int, begin: int, end: int) -> Iterator[Any
         heard = time.monotonic()
         while True:
             message = consumer.poll(_POLL)
-            if message is None:
-                # Behind what was taken back, or compacted away, nothing comes.
-                (here,) = consumer.position([TopicPartition(where.topic, number)])
-                if here.offset >= end:
+            error = None if message is None else message.error()
+            if message is not None and error is None:
+                heard = time.monotonic()
+            elif error is not None and error.code() != _END:
+                raise SourceError(_said(where, error, troubles))
+            else:
+                # What was taken back, or compacted away, does not come: the end tells, then.
+                if message is not None and message.offset() >= end:
                     return
                 if time.monotonic() > heard + PATIENCE:
-                    raise SourceError(
-                        f"{SCHEME}{where.brokers}/{where.topic}/{number}: nothing came for "
-                        f"{PATIENCE:.0f} s{'; ' if troubles else ''}{''.join(troubles[:1])}"
-                    )
+                    why = troubles[0] if troubles else f"nothing came for {PATIENCE:.0f} s"
+                    raise SourceError(f"{SCHEME}{where.brokers}/{where.topic}/{number}: {why}")
                 continue
-            heard = time.monotonic()
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                    return
-                raise SourceError(_said(where, error, troubles))
             if message.offset() >= end:
                 return
             yield message

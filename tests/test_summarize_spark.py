@@ -111,12 +111,14 @@ def _columns(path: Path) -> Any:
     return pq.read_schema(path).remove_metadata()
 
 
-def test_strict_writes_nothing(spark: Cluster, tmp_path: Path) -> None:
+def test_strict_writes_nothing(tmp_path: Path) -> None:
     """The first line that cannot be read ends it, with its place; a file by its address, too."""
     log = write_log(tmp_path / "cowrie.json", session("a"))
     with log.open("ab") as out:
         out.write(b"nonsense\n")
-    said = end(on(spark, tmp_path / "out.parquet", f"file://{log}", "--strict"))
+    said = summarize(
+        f"file://{log}", "--strict", "--engine", "local[1]", "--out", tmp_path / "out.parquet"
+    )
     assert (said.status, said.err) == (1, f"error: file:{log}:6: not JSON\n")
     assert list(tmp_path.iterdir()) == [log]
 
@@ -163,11 +165,10 @@ def test_without_an_engine_addresses_and_folders_are_refused(tmp_path: Path) -> 
         assert "add --engine ADDRESS" in " ".join(done.err.split())
 
 
-def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
-    """One with files in it that no cluster made, and one that is read."""
+def test_a_folder_that_is_read_is_left_alone(tmp_path: Path) -> None:
+    """One that is read, whatever its name."""
     log = write_log(tmp_path / "logs.parquet/cowrie.json", session("a"))
-    for output in (tmp_path / "logs.parquet",):
-        done = summarize(log.parent, "--engine", f"local[1]{SMALL}", "--out", output)
-        assert done.status == 2
-        assert "it would be replaced" in done.err
+    done = summarize(log.parent, "--engine", "local[1]", "--out", log.parent)
+    assert done.status == 2
+    assert "it would be replaced" in done.err
     assert log.read_bytes() == as_lines(session("a"))
