@@ -7,11 +7,13 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgpack
 import pytest
-from logs import session, summarize, write_log
+from logs import session, summarize, tool, write_log
 from ports import HOST, free_port
 from receivers_kafka import PARTITIONS, Kafka
 from spark_corpus import table
+from summaries import summary, write_records
 
 pytest.importorskip("confluent_kafka")
 
@@ -74,6 +76,33 @@ def test_a_topic_of_summaries_is_told_apart(kafka: Kafka, tmp_path: Path) -> Non
     assert done.status == 1
     assert done.err == ("error: summaries is of summaries, not of Cowrie's events: use report\n")
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_topic_of_summaries_is_reported_on(kafka: Kafka, tmp_path: Path) -> None:
+    """As JSON or msgpack, whichever the plugin sent; what is neither is counted, with its place."""
+    records = [
+        summary("a", "id", "exit"), summary("b\ud800", "uname -a", at=5.0), summary("c", at=9.0),
+        summary("a", "id", "exit", revision=1, downloads=3),
+    ]  # fmt: skip
+    packed = [msgpack.packb(each) for each in records[::2]]
+    lines = [json.dumps(each).encode() for each in records[1::2]]
+    wrong = json.dumps(summary("w") | {"commands": "many"}).encode()
+    event = json.dumps(session("e")[0]).encode()
+    send(kafka, "records", [*packed, *lines, b"{", wrong, event, b"\xc1", b""])
+    topic = f"kafka://{kafka.broker}/records"
+    engine = "local[2]?spark.sql.shuffle.partitions=2&spark.sql.codegen.wholeStage=false"
+    said = tool("report", "--json", "--all-sessions", f"{topic}?client.id=b", "--engine", engine)
+    assert said.status == 0, said.err
+    path = write_records(tmp_path / "s.jsonl", records)
+    assert said.records == tool("report", "--json", "--all-sessions", path).records
+    for each in ("3 not JSON (first: records/", "1 a value of another type", "1 no summary of a"):
+        assert each in said.err
+    assert "5 lines skipped" in said.err
+    secret = tool(
+        "report", f"kafka://{HOST}:{free_port()}/x?sasl.password=geheim", "--engine", engine
+    )
+    assert secret.status == 1
+    assert "geheim" not in secret.err
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ _WRONG: Final = "not_a_record"
 """The column in which Spark puts a line that is no record."""
 _FILE: Final = "in_file"
 _TYPES: Final = {"int64": "bigint", "float64": "double"}
+_COLUMNS: Final = ", ".join(f"`{key}` {_TYPES.get(kind, kind)}" for key, kind in SCHEMA.items())
+KAFKA: Final = "kafka://"
 
 
 @define(eq=False)
@@ -40,16 +42,21 @@ class Gathering:
         Each path is a file, a folder or a glob as Spark takes them (``hdfs://``, ``s3a://``, ...):
         Parquet, or lines of JSON. Raises EngineError if there are none.
         """
-        frames = []
-        for name in paths:
-            path = _address(name)
-            try:
-                frames += self._taken(name, path)
-            except Exception as error:  # noqa: BLE001 - of any file system
-                self.problems.file(name, _trouble(error))
+        frames = [frame for name in paths for frame in self._frames(name)]
         if not frames:
             raise EngineError("nothing to report on: no session was found in what was given")
         return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
+
+    def _frames(self, name: str) -> list[Any]:
+        try:
+            if name.startswith(KAFKA):
+                return [self._messages(name)]
+            return self._taken(name, _address(name))
+        except Exception as error:  # noqa: BLE001 - of any file system
+            # What stands behind a topic's name can be a secret.
+            shown = name.partition("?")[0] if name.startswith(KAFKA) else name
+            self.problems.file(shown, _trouble(error))
+            return []
 
     def _taken(self, name: str, path: str) -> list[Any]:
         reader = self.session.read.option("recursiveFileLookup", "true")
@@ -80,23 +87,17 @@ class Gathering:
         return frame.select(*(key for key in SCHEMA if key in frame.columns))
 
     def _lines(self, path: str) -> Any:
-        columns = ", ".join(f"`{key}` {_TYPES.get(kind, kind)}" for key, kind in SCHEMA.items())
         frame = (
             self.session.read.option("recursiveFileLookup", "true")
             .option("pathGlobFilter", "*.json*")
             .option("lineSep", "\n")
             .option("columnNameOfCorruptRecord", _WRONG)
-            .schema(f"{columns}, `{_WRONG}` string")
+            .schema(f"{_COLUMNS}, `{_WRONG}` string")
             .json(path)
             .selectExpr("*", f"_metadata.file_path AS {_FILE}")
             # It is asked many times, and to read JSON takes as long as all that is made of it.
             .persist()
         )
-        self._tell(frame)
-        return frame.filter(f"{_WRONG} IS NULL").select(*SCHEMA)
-
-    def _tell(self, frame: Any) -> None:
-        """Count the lines that are no records, each reason with the file of the first."""
         from pyspark.sql import functions as f  # noqa: PLC0415 - of an extra
 
         is_ours = f.coalesce(f.col("eventid") == EVENTID, f.lit(False))  # noqa: FBT003
@@ -106,11 +107,32 @@ class Gathering:
             .when(is_wrong, NOT_JSON)
             .when(~is_ours, NOT_A_SUMMARY)
         )
+        self._tell(frame.select(reason.alias("reason"), f.col(_FILE).alias("place")))
+        return frame.filter(f"{_WRONG} IS NULL").select(*SCHEMA)
+
+    def _messages(self, address: str) -> Any:
+        """Return the records in a topic, as far as it goes now."""
+        from cowrie_sessionstats.kafka_source import topic  # noqa: PLC0415 - of an extra
+        from cowrie_sessionstats.report.messages import of_messages  # noqa: PLC0415
+
+        self.files += 1
+        frame = (
+            topic(self.session, address)
+            .select("topic", "partition", "offset", "value")
+            .mapInArrow(of_messages, f"{_COLUMNS}, reason string, place string")
+            .persist()
+        )
+        self._tell(frame)
+        return frame.filter("reason IS NULL").select(*SCHEMA)
+
+    def _tell(self, frame: Any) -> None:
+        """Count what is no record, each ``reason`` with the ``place`` of the first."""
+        from pyspark.sql import functions as f  # noqa: PLC0415 - of an extra
+
         rows = (
-            frame.select(reason.alias("reason"), _FILE)
-            .filter("reason IS NOT NULL")
+            frame.filter("reason IS NOT NULL")
             .groupBy("reason")
-            .agg(f.count("*").alias("lines"), f.min(_FILE).alias("first"))
+            .agg(f.count("*").alias("lines"), f.min("place").alias("first"))
             .collect()
         )
         for row in rows:

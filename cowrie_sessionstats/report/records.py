@@ -45,32 +45,36 @@ def sort_out(file: LogFile, out: IO[bytes], problems: Problems) -> None:
             number += 1
             if not line.strip():
                 continue
-            record, reason = _record(line)
+            record, reason = (None, TOO_LONG) if line is _TOLD else record_on(line)
             if record is None:
                 problems.line(file.name, number, reason)
             else:
-                out.write(_encoder.encode(record) + b"\n")
+                out.write(as_line(record))
     except FileError as error:
         problems.file(file.name, str(error))
 
 
-def _record(line: bytes) -> tuple[Any, str]:
+def as_line(record: Any) -> bytes:
+    """Return a record as a line of JSON, with its newline."""
+    return _encoder.encode(record) + b"\n"
+
+
+def record_on(line: bytes) -> tuple[Any, str]:
     """Return the record on a line; None and the reason if there is none."""
-    if line is _TOLD:
-        return None, TOO_LONG
     try:
         record = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _mended(line)
+        # Half a surrogate pair, which no UTF-8 can have, is read by Python's own.
+        try:
+            known = json.loads(line)
+        except (ValueError, RecursionError):
+            return None, NOT_JSON
+        return record_in(known)
     return _in_range(record)
 
 
-def _mended(line: bytes) -> tuple[Any, str]:
-    """Return the record on a line that has half a surrogate pair, which no UTF-8 can have."""
-    try:
-        known = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, NOT_JSON
+def record_in(known: Any) -> tuple[Any, str]:
+    """Return the record that an object is; None and the reason if it is none."""
     if not isinstance(known, dict):
         return None, NO_OBJECT
     if known.get("eventid") != EVENTID:
