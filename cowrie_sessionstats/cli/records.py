@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from cowrie_sessionstats.cli._options import IN_COWRIE, JOBS, RULES, processors, timeout
+
+if TYPE_CHECKING:
+    from cowrie_sessionstats.findings.ending import Timeouts
 
 
 @click.command()
@@ -124,12 +127,8 @@ def summarize(  # noqa: PLR0913 - one for each option
         if file is not None and engine is None:
             formats.check(file)
     if engine is not None and output is not None:
-        from cowrie_sessionstats.replay.spark import command as on_spark  # noqa: PLC0415
-        from cowrie_sessionstats.replay.spark.settings import Chosen  # noqa: PLC0415
-
-        chosen = Chosen.of(vocabulary, rules, timeouts, keep_passwords=passwords == "keep")
-        work = on_spark.Request(paths, engine, output, chosen, open_sessions, strict)
-        sys.exit(on_spark.summarize(work))
+        chosen = (vocabulary, rules, timeouts, passwords == "keep")
+        sys.exit(_on_spark(paths, engine, output, chosen, (open_sessions, strict)))
     request = command.Request(
         paths,
         settings,
@@ -167,6 +166,24 @@ def learn(paths: tuple[str, ...], *, history: Path | None, jobs: int | None, cow
     except ImportError as error:
         raise click.ClickException(str(error)) from None
     sys.exit(learn_command.learn(paths, history, cowrie, jobs or processors()))
+
+
+def _on_spark(
+    paths: tuple[str, ...],
+    engine: str,
+    output: str,
+    chosen: tuple[Path | None, Path | None, Timeouts, bool],
+    flags: tuple[bool, bool],
+) -> int:
+    """Let a cluster do it; return the exit status."""
+    try:
+        from cowrie_sessionstats.replay.spark import command  # noqa: PLC0415 - only this needs it
+        from cowrie_sessionstats.replay.spark.settings import Chosen  # noqa: PLC0415
+    except ImportError as error:
+        from cowrie_sessionstats.extras import install_command  # noqa: PLC0415
+
+        raise click.ClickException(f"{error.msg}. {install_command('spark')}") from None
+    return command.summarize(command.Request(paths, engine, output, Chosen.of(*chosen), *flags))
 
 
 @contextmanager

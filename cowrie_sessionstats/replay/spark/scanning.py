@@ -28,6 +28,7 @@ from cowrie_sessionstats.replay.reading import (
     timed,
 )
 from cowrie_sessionstats.replay.spark.pieces import Piece
+from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.replay.streams import BLOCK
 
 Row: TypeAlias = "tuple[bytes, float, float, int, int, int, int, bytes]"
@@ -218,7 +219,7 @@ def _rows(log: Log, part: Part, begin: int, batch: Batch) -> Iterator[Row]:
 def scan_packed(contents: Iterable[tuple[Log, bytes]], tell: Tell) -> Iterator[Row]:
     """Yield the rows of packed logs, each given whole."""
     for log, content in contents:
-        with tempfile.NamedTemporaryFile(prefix="sessionstats-") as file:
+        with tempfile.NamedTemporaryFile(prefix="sessionstats-", dir=spool_folder()) as file:
             file.write(content)
             file.flush()
             yield from scan_whole(log, Path(file.name), tell)
@@ -240,7 +241,7 @@ def scan_joined(
                 if log is not None:
                     yield from _ended(log, file, rest, tell, unended)
                 log, rest = each, b""
-                file = tempfile.NamedTemporaryFile(prefix="sessionstats-")  # noqa: SIM115
+                file = tempfile.NamedTemporaryFile(prefix="sessionstats-", dir=spool_folder())  # noqa: SIM115
             file.write(rest)
             # What was too long to be handed on has to be too long again.
             file.write(b" " * (LINE_LIMIT + 1) if line is None else line)

@@ -33,8 +33,7 @@ class Chosen:
         vocabulary: Path | None,
         rules: Path | None,
         timeouts: Timeouts,
-        *,
-        keep_passwords: bool,
+        keep_passwords: bool,  # noqa: FBT001 - as the options have it
     ) -> Chosen:
         """Return it with the content of files that were read before, so that they can be."""
         return cls(
