@@ -18,9 +18,19 @@ from typing import IO, Any, Final
 from urllib.parse import parse_qsl
 
 from cowrie_sessionstats.extras import install_command
+from cowrie_sessionstats.summary import KINDS
 
 SCHEMES: Final = ("spark", "yarn", "k8s", "local", "sc")
 """What an address of Spark's begins with (docs: "Master URLs"), and ``sc``, Spark Connect's."""
+_TYPES: Final = {
+    "text": "string",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+    "texts": "array<string>",
+}
+COLUMNS: Final = ", ".join(f"`{key}` {_TYPES[kind]}" for key, kind in KINDS.items())
+"""The record's columns, as Spark writes a schema."""
 PATIENCE: Final = 60.0
 """Seconds until a worker has to take the work: one that has room does within ten."""
 CONNECT: Final = 5.0  # seconds for a connection to a master

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -185,6 +185,23 @@ _LISTS: Final = (
     *("templates", "files", "urls", "forward_targets", "ttylogs", "automation_reasons"),
     *("checks", "labels", "techniques", "truncated"),
 )
+
+
+Kind: TypeAlias = Literal["text", "integer", "number", "boolean", "texts"]
+
+
+def _kind(hint: Any) -> Kind:
+    options = [option for option in get_args(hint) if option is not type(None)]
+    if type(None) in get_args(hint):
+        return _kind(options[0])
+    if get_origin(hint) is tuple:
+        return "texts"
+    names: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "boolean"}
+    return names[type(options[0]) if get_origin(hint) is Literal else hint]
+
+
+KINDS: Final[dict[str, Kind]] = {key: _kind(get_type_hints(Summary)[key]) for key in KEYS}
+"""What each key holds, for tables, whose columns have a type."""
 
 
 class Trail(NamedTuple):

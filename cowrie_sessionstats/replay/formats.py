@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, Protocol, get_args, get_origin, get_type_hints
+from typing import IO, Any, Final, Protocol
 
 import msgpack
 import msgspec
@@ -19,7 +19,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.replay._extra import EXTRA
 from cowrie_sessionstats.replay.encoding import read_record
-from cowrie_sessionstats.summary import KEYS, Summary
+from cowrie_sessionstats.summary import KEYS, KINDS
 
 ROWS: Final = 5_000
 """Records that become a table of Arrow at once: some 10 MB of JSON."""
@@ -227,18 +227,14 @@ def arrow_table(arrow: Any, schema: Any, lines: list[bytes]) -> Any:
 
 def arrow_schema(arrow: Any) -> Any:
     """Return the columns of a record and their types."""
-    kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
-    fields = []
-    hints = get_type_hints(Summary)
-    for key in KEYS:
-        options = [option for option in get_args(hints[key]) if option is not type(None)]
-        hint = options[0] if type(None) in get_args(hints[key]) else hints[key]
-        if get_origin(hint) is tuple:
-            kind = arrow.list_(arrow.string())
-        else:
-            kind = kinds.get(hint) or kinds[type(get_args(hint)[0])]  # of a Literal
-        fields.append(arrow.field(key, kind))
-    return arrow.schema(fields)
+    types = {
+        "text": arrow.string(),
+        "integer": arrow.int64(),
+        "number": arrow.float64(),
+        "boolean": arrow.bool_(),
+        "texts": arrow.list_(arrow.string()),
+    }
+    return arrow.schema([arrow.field(key, types[kind]) for key, kind in KINDS.items()])
 
 
 def encodable(value: Any) -> Any:

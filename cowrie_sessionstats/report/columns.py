@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Final
 
-from cowrie_sessionstats.summary import KEYS, Summary
+from cowrie_sessionstats.summary import KINDS
 
 MOST: Final = 999_999_999_999
 """What a number of commands, of seconds or a rate can be at most: what is larger, negative or no
@@ -37,24 +36,17 @@ NEEDED: Final = ("eventid", "session", "command_events")
 """Without which no table is one of summaries."""
 
 
-def _schema() -> dict[str, str]:
-    """Return Ibis's type of each key."""
-    names: Mapping[Any, str] = {str: "string", int: "int64", float: "float64", bool: "boolean"}
-    hints = get_type_hints(Summary)
-    types = {}
-    for key in KEYS:
-        options = [option for option in get_args(hints[key]) if option is not type(None)]
-        hint = options[0] if type(None) in get_args(hints[key]) else hints[key]
-        if get_origin(hint) is tuple:
-            types[key] = "array<string>"
-        else:
-            types[key] = names.get(hint) or names[type(get_args(hint)[0])]  # of a Literal
-    return types
-
-
-SCHEMA: Final = _schema()
+_TYPES: Final = {
+    "text": "string",
+    "integer": "int64",
+    "number": "float64",
+    "boolean": "boolean",
+    "texts": "array<string>",
+}
+SCHEMA: Final = {key: _TYPES[kind] for key, kind in KINDS.items()}
+"""Ibis's type of each key."""
 
 
 def is_bounded(key: str) -> bool:
     """Return whether what is not from 0 to ``MOST`` is unknown."""
-    return SCHEMA[key] == "float64" or key in COUNTED
+    return KINDS[key] == "number" or key in COUNTED

@@ -7,17 +7,18 @@ from typing import Any, Final
 
 import duckdb
 
-from cowrie_sessionstats.report.columns import IDENTITY, LATEST, SCHEMA
+from cowrie_sessionstats.report.columns import IDENTITY, LATEST
 from cowrie_sessionstats.report.dialects import BATCH, name
 from cowrie_sessionstats.report.engine import EngineError
 from cowrie_sessionstats.report.places import TABLE, connected, is_postgres, safe, shown
+from cowrie_sessionstats.summary import KINDS
 
 _TYPES: Final = {
-    "string": "text",
-    "int64": "bigint",
-    "float64": "double precision",
+    "text": "text",
+    "integer": "bigint",
+    "number": "double precision",
     "boolean": "boolean",
-    "array<string>": "text[]",
+    "texts": "text[]",
 }
 _INCOMING: Final = "sessionstats_incoming"
 
@@ -48,8 +49,8 @@ def load(connection: duckdb.DuckDBPyConnection, address: str) -> tuple[int, int]
 
 
 def _load(postgres: Any, connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
-    columns = ", ".join(map(name, SCHEMA))
-    typed = [f"{name(key)} {_TYPES[kind]}" for key, kind in SCHEMA.items()]
+    columns = ", ".join(map(name, KINDS))
+    typed = [f"{name(key)} {_TYPES[kind]}" for key, kind in KINDS.items()]
     postgres.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({', '.join(typed)})")
     added = ", ".join(f"ADD COLUMN IF NOT EXISTS {each}" for each in typed)
     postgres.execute("SET LOCAL client_min_messages = warning")  # not that columns are there
@@ -75,8 +76,8 @@ def _load(postgres: Any, connection: duckdb.DuckDBPyConnection) -> tuple[int, in
 
 def _order(table: str) -> str:
     """Return what the later of two records of a session has more of."""
-    empty = {"int64": "0", "string": "''"}
-    return ", ".join(f"COALESCE({table}.{name(key)}, {empty[SCHEMA[key]]})" for key in LATEST)
+    empty = {"integer": "0", "text": "''"}
+    return ", ".join(f"COALESCE({table}.{name(key)}, {empty[KINDS[key]]})" for key in LATEST)
 
 
 def _rows(found: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:

@@ -15,7 +15,7 @@ from cowrie_sessionstats.report.columns import NEEDED, SCHEMA
 from cowrie_sessionstats.report.engine import EngineError
 from cowrie_sessionstats.report.kinds import EVENTID
 from cowrie_sessionstats.report.records import NOT_A_SUMMARY, WRONG_TYPE
-from cowrie_sessionstats.spark_session import brief
+from cowrie_sessionstats.spark_session import COLUMNS, brief
 
 _PATTERN: Final = re.compile(r"([\[\]{}*?\\])")
 _LINES: Final = re.compile(r"\.jsonl?(?:[._-]|\Z)")
@@ -23,8 +23,6 @@ _LINES: Final = re.compile(r"\.jsonl?(?:[._-]|\Z)")
 _WRONG: Final = "not_a_record"
 """The column in which Spark puts a line that is no record."""
 _FILE: Final = "in_file"
-_TYPES: Final = {"int64": "bigint", "float64": "double"}
-_COLUMNS: Final = ", ".join(f"`{key}` {_TYPES.get(kind, kind)}" for key, kind in SCHEMA.items())
 KAFKA: Final = "kafka://"
 
 
@@ -92,7 +90,7 @@ class Gathering:
             .option("pathGlobFilter", "*.json*")
             .option("lineSep", "\n")
             .option("columnNameOfCorruptRecord", _WRONG)
-            .schema(f"{_COLUMNS}, `{_WRONG}` string")
+            .schema(f"{COLUMNS}, `{_WRONG}` string")
             .json(path)
             .selectExpr("*", f"_metadata.file_path AS {_FILE}")
             # It is asked many times, and to read JSON takes as long as all that is made of it.
@@ -119,7 +117,7 @@ class Gathering:
         frame = (
             topic(self.session, address)
             .select("topic", "partition", "offset", "value")
-            .mapInArrow(of_messages, f"{_COLUMNS}, reason string, place string")
+            .mapInArrow(of_messages, f"{COLUMNS}, reason string, place string")
             .persist()
         )
         self._tell(frame)

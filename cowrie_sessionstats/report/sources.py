@@ -23,10 +23,10 @@ from cowrie_sessionstats.replay.files import LogFile, find, said
 from cowrie_sessionstats.replay.problems import Problems
 from cowrie_sessionstats.replay.running import Moving, Running, Totals
 from cowrie_sessionstats.replay.streams import FileError, chunks
-from cowrie_sessionstats.report.columns import IDENTITY, LATEST, MOST, NEEDED, SCHEMA, is_bounded
+from cowrie_sessionstats.report.columns import IDENTITY, LATEST, MOST, NEEDED, is_bounded
 from cowrie_sessionstats.report.kinds import EVENTID, Kind, kind_of
 from cowrie_sessionstats.report.records import sort_out
-from cowrie_sessionstats.summary import SCHEMA as SCHEMA_VERSION
+from cowrie_sessionstats.summary import KINDS, SCHEMA
 
 MEMORY: Final = "600MB"
 """What DuckDB may take before it goes to the disk: with what Python needs, less than 1 GB."""
@@ -44,13 +44,13 @@ class SourceError(Exception):
 
 
 _TYPES: Final = {
-    "string": "VARCHAR",
-    "int64": "BIGINT",
-    "float64": "DOUBLE",
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
     "boolean": "BOOLEAN",
-    "array<string>": "VARCHAR[]",
+    "texts": "VARCHAR[]",
 }
-TYPES: Final = {key: _TYPES[kind] for key, kind in SCHEMA.items()}
+TYPES: Final = {key: _TYPES[kind] for key, kind in KINDS.items()}
 """DuckDB's type of each key."""
 
 
@@ -287,10 +287,8 @@ def _view(sources: Sources, parts: dict[Path, LogFile]) -> int:
         _select(_read(paths), {row[0]: row[1] for row in shape}) for shape, paths in shapes.items()
     ]
     every = " UNION ALL ".join(selects)
-    (sources.newer,) = _row(
-        connection, f"SELECT count(*) FROM ({every}) WHERE schema > {SCHEMA_VERSION}"
-    )
-    known = f" WHERE schema IS NULL OR schema <= {SCHEMA_VERSION}" if sources.newer else ""
+    (sources.newer,) = _row(connection, f"SELECT count(*) FROM ({every}) WHERE schema > {SCHEMA}")
+    known = f" WHERE schema IS NULL OR schema <= {SCHEMA}" if sources.newer else ""
     connection.execute(f"CREATE OR REPLACE VIEW sessions AS SELECT * FROM ({every}){known}")
     rows: int
     rows, distinct = _row(

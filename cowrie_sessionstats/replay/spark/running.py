@@ -27,6 +27,7 @@ from cowrie_sessionstats.replay.spark.pieces import (
 from cowrie_sessionstats.replay.spark.places import Place
 from cowrie_sessionstats.replay.spark.scanning import COLUMNS, Log
 from cowrie_sessionstats.replay.spark.settings import Chosen
+from cowrie_sessionstats.spark_session import COLUMNS as RECORD
 from cowrie_sessionstats.spark_session import SparkError, brief
 
 LOOK: Final = 0.2
@@ -234,7 +235,7 @@ class Cluster:
         records = (
             rows.repartition("key")
             .sortWithinPartitions(*_ORDER)
-            .mapInArrow(gather, _record_schema())
+            .mapInArrow(gather, f"{RECORD}, `{DAY}` string")
             .hint("rebalance", DAY)
             .sortWithinPartitions(DAY, "end", "sensor", "session", "start")
         )
@@ -296,20 +297,6 @@ class Cluster:
 
 def _bytes(pieces: Mapping[int, Piece]) -> int:
     return sum(piece.bytes for piece in pieces.values())
-
-
-def _record_schema() -> str:
-    """Return the record's columns, and the day, as Spark names types."""
-    import pyarrow as pa  # noqa: PLC0415 - of an extra, and large
-
-    from cowrie_sessionstats.replay.formats import arrow_schema  # noqa: PLC0415
-
-    names = {"string": "string", "int64": "bigint", "double": "double", "bool": "boolean"}
-    kinds = [
-        (each.name, "array<string>" if pa.types.is_list(each.type) else names[str(each.type)])
-        for each in arrow_schema(pa)
-    ]
-    return ", ".join(f"`{name}` {kind}" for name, kind in [*kinds, (DAY, "string")])
 
 
 _TOLD: Final = (
