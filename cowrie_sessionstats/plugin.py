@@ -293,7 +293,7 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
 
     def _flush(self) -> None:
         """Hand out the records of all sessions: the connections are gone, Cowrie delivers still."""
-        if self._sessions is None:
+        if self._sessions is None or self._finished:
             return
         while True:
             try:
@@ -308,8 +308,8 @@ class Output(cowrie.core.output.Output):  # type: ignore[misc]  # Cowrie ships n
     def _finish(self) -> None:
         if self._sessions is None or self._finished:
             return
-        self._finished = True
         self._flush()
+        self._finished = True
         if self._metrics is not None:
             self._metrics.stop()
         for destination in self._destinations:

@@ -100,6 +100,16 @@ WORDS = ["written", "revised", "evicted", "dropped", "not in the log", "not in t
 VISIT = (connect(), login(), command("id", 2.0), closed(3.0))
 
 
+def test_a_stopped_plugin_holds_nobody_up(pipeline: Pipeline) -> None:
+    """The reactor's end, which comes after it then, waits for no thread that has ended."""
+    pipeline.play(*VISIT)
+    pipeline.plugin.stop()
+    worker = pipeline.plugin._enrichment.worker
+    waited = worker._waited
+    pipeline.plugin._flush()
+    assert worker._waited == waited
+
+
 @pytest_twisted.inlineCallbacks
 def test_the_record_goes_out_on_the_next_turn(pipeline: Pipeline, logfile: Path) -> Iterator[Any]:
     """Outputs before and behind ours see the close first, then the record, once."""
