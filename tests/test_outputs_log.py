@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import resource
-import threading
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,18 +174,19 @@ def test_the_reactor_does_not_wait_for_a_disk_that_hangs(
     harness.destination.stop()
     assert time.perf_counter() - begun < 1
 
-    received: list[bytes] = []
-
-    def read() -> None:
-        os.set_blocking(reading, True)
-        with os.fdopen(reading, "rb") as end:
-            received.extend(line for line in end if line != b"\n")
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()  # somebody reads at last: everything that waited is written
+    stuck = harness.worker._done
+    os.set_blocking(reading, True)
+    taken = tmp_path / "taken"
+    with taken.open("wb") as out:  # somebody reads at last: everything that waited is written
+        reader = subprocess.Popen(["/bin/cat"], stdin=reading, stdout=out)
+    os.close(reading)
+    while harness.worker._done == stuck:
+        assert reader.poll() is None
+        time.sleep(0.01)
     assert harness.worker.stop(30)
     harness.file.close()
-    reader.join(10)
+    assert reader.wait(30) == 0
+    received = [line for line in taken.read_bytes().splitlines() if line]
     assert len(received) == QUEUE_LIMIT + 50 - harness.destination.lost
 
 
