@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from logs import tool
+from ready import tool
 from samples import START
 
 from cowrie_sessionstats.commands import Templates, default_vocabulary

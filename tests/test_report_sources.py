@@ -14,7 +14,8 @@ import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import COMMAND, COMPRESSED, as_lines, session, summarize, tool, write_log
+from logs import COMMAND, COMPRESSED, as_lines, session, summarize, write_log
+from ready import tool
 from summaries import figures, summary, write_records
 
 RECORDS = [
