@@ -19,16 +19,19 @@ from hypothesis import HealthCheck, settings
 from postgres_server import Server, server
 from receivers_http import opensearch
 from spark_cluster import Cluster, cluster
+from workers import (  # noqa: F401 - pytest finds them here
+    COWRIES,
+    NEWEST,
+    pytest_collection_modifyitems,
+    pytest_runtest_protocol,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 
 from cowrie_sessionstats.launch import Installation
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-NEWEST = "newest"
-COWRIES = os.environ.pop("COWRIE_VERSIONS", f"3.0.0 {NEWEST}").split()
-"""What to test: the oldest release that starts by itself and the newest, or those named; also what
-pip installs from elsewhere, such as ``git+https://github.com/cowrie/cowrie.git@main``.
-Not left in the environment, where it looks like an option of Cowrie's."""
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts what it lets run in the background so, and programs that tests start and then
@@ -39,6 +42,14 @@ settings.register_profile(
     "suite", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """Leave our variable out of the environment of programs, where it looks like Cowrie's.
+
+    Not before: the processes that share the tests know by it what to collect.
+    """
+    os.environ.pop("COWRIE_VERSIONS", None)
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:

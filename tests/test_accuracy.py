@@ -9,7 +9,7 @@ from accuracy import PEOPLE, ROBOTS, figures, judged, make, visits_of
 from conftest import Environment
 from robots import missing
 
-pytestmark = pytest.mark.cowrie
+pytestmark = [pytest.mark.alone, pytest.mark.cowrie]
 
 AT_ONCE = 15
 """Each login costs Cowrie a tenth of a second or two, in which it hears nobody else."""

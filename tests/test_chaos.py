@@ -10,7 +10,7 @@ from conftest import ROOT, Environment, run
 
 from cowrie_sessionstats._toml import loads
 
-pytestmark = pytest.mark.cowrie
+pytestmark = [pytest.mark.alone, pytest.mark.cowrie]
 
 SEED = 20_261_125
 
@@ -44,7 +44,7 @@ def test_no_session_is_lost_whatever_goes_wrong(environment: Environment, tmp_pa
             trial.misbehave,
             trial.kill_cowrie,
         ):
-            trial.wait(2, 4)
+            trial.wait(1, 2)
             trouble()
         trial.load.stop()
         missing = trial.settle()

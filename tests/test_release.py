@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import NEWEST, ROOT, requirement_of, run
+from conftest import ROOT, requirement_of, run
 from jsonschema import Draft7Validator
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from workers import NEWEST
 
 from cowrie_sessionstats import _toml
 
