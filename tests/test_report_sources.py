@@ -361,7 +361,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path, what: str) -> None:
         ["sh", "-c", f'("$0" {what} "$1"; echo $? >&2) | head -1', COMMAND, path],  # noqa: S607
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout.count(b"\n") == 1
     assert done.stderr == b"141\n"
