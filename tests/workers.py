@@ -23,7 +23,12 @@ pip installs from elsewhere, such as ``git+https://github.com/cowrie/cowrie.git@
 
 SPLIT = frozenset({"test_report_sources.py"})
 """Files whose tests have nothing in common, and take long."""
-TOGETHER = dict.fromkeys(("test_alerts.py", "test_dashboards_numbers.py"), "sessions")
+TOGETHER = {
+    **dict.fromkeys(("test_alerts.py", "test_dashboards_numbers.py"), "sessions"),
+    **dict.fromkeys(
+        ("test_report_engines.py", "test_spark_session.py", "test_summarize_spark.py"), "spark"
+    ),
+}
 """Files that share what takes long to make."""
 
 HERE = Path(__file__)
