@@ -40,14 +40,14 @@ def test_addresses_of_spark(address: str, *, expected: bool) -> None:
     assert is_spark(address) is expected
 
 
-def test_a_session_runs_where_the_workers_are(
-    spark: Cluster, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Both workers take part, settings in the address reach Spark, and nothing of it is printed."""
-    with spark_session(f"{spark.address}?spark.app.name=a test") as session:
-        assert session.conf.get("spark.app.name") == "a test"
-        assert session.conf.get("spark.sql.session.timeZone") == "UTC"
-        assert session.range(1000, numPartitions=4).selectExpr("sum(id)").collect()[0][0] == 499_500
+def test_one_session_after_the_other(spark: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+    """The workers work, the second has its own settings and not the first's, nothing is printed."""
+    for name in ("the first", "another"):
+        with spark_session(f"{spark.address}?spark.app.name={name}") as session:
+            assert session.sparkContext.appName == name
+            assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+            numbers = session.range(1000, numPartitions=4).selectExpr("sum(id)")
+            assert numbers.collect()[0][0] == 499_500
     assert capfd.readouterr() == ("", "")
 
 
@@ -59,13 +59,6 @@ def test_a_master_that_is_not_there_is_said_at_once() -> None:
         spark_session(address),
     ):
         pass
-
-
-def test_one_session_after_the_other(spark: Cluster) -> None:
-    """The second has its own settings, not those of the first."""
-    for name in ("first", "second"):
-        with spark_session(f"{spark.address}?spark.app.name={name}") as session:
-            assert session.sparkContext.appName == name
 
 
 def test_a_cluster_without_a_worker_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
