@@ -51,10 +51,10 @@ class InPieces:
     def rows(self, head: Head, number: int, totals: Totals) -> list[Row]:
         """Return the rows of a log."""
         content = head.part.file.path.read_bytes()
-        log = Log(number, head.part.head, head.line)
+        log = Log(number, head.part.head, head.line, str(head.part.file.path))
         size: int | None = None
         if kind_of(content) is not None:
-            rows = list(scan_packed([(log, content)], self.tell))
+            rows = list(scan_packed([(log, content if number % 2 else None)], self.tell))
         else:
             size = len(content)
             lines = list(self._lines(content))

@@ -17,9 +17,10 @@ from cowrie_sessionstats.replay.reading import Part
 from cowrie_sessionstats.replay.streams import kind_of
 from cowrie_sessionstats.spark_session import SparkError, brief
 
-PACKED: Final = 128 << 20
-"""Bytes of a packed log that one task takes whole, as it is read locally: of a larger one Spark
-reads the lines, which it can of gzip and bzip2."""
+PACKED: Final = 32 << 20
+"""Bytes of a packed log elsewhere that one task takes whole, as it is read locally: Spark has it in
+the memory a few times over then. Of a larger one it reads the lines, which it can of gzip and
+bzip2."""
 
 _PEEK: Final = 1 << 20  # bytes: in a packed log the first line is among them
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -42,7 +43,12 @@ class Place:
     @property
     def is_taken_whole(self) -> bool:
         """Whether one task reads it as it is read locally."""
-        return self.kind is not None and self.file.size <= PACKED
+        return self.kind is not None and (self.is_here or self.file.size <= PACKED)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether workers can open it as a file."""
+        return self.path.startswith("file:/") and not is_address(self.path)
 
 
 @define(eq=False)
@@ -150,7 +156,7 @@ class Places:
         trouble = None
         if name.startswith(("_", ".")) or name.endswith("._COPYING_"):
             trouble = "Spark passes over names that begin with _ or . Rename it"
-        elif ":" in name and place.path.startswith("file:"):
+        elif ":" in name and place.path.startswith("file:") and place.kind is None:
             trouble = "Spark reads no file with a colon in its name. Rename it"
         elif not name.isascii() and self._encoding() != "UTF-8":
             trouble = "Java here reads ASCII names only. Set LC_ALL=C.UTF-8, on the workers, too"

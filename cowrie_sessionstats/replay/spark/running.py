@@ -142,7 +142,7 @@ class Cluster:
     ) -> list[Any]:
         """Return the rows of all events, from logs that are read in one way or another."""
         logs = {
-            place.uri: Log(number, place.head.part.head, place.head.line)
+            place.uri: Log(number, place.head.part.head, place.head.line, _opened(place))
             for number, place in enumerate(places)
         }
         chosen = self.chosen
@@ -169,9 +169,13 @@ class Cluster:
         found = []
         if in_pieces:
             found.append(self._lines(in_pieces).mapInArrow(lines, _EVENTS))
-        if whole:
-            content = self._read("binaryFile", whole).select("_metadata.file_path", "content")
-            found.append(content.mapInArrow(packed, _EVENTS))
+        for content, some in (
+            ("NULL", [place for place in whole if place.is_here]),
+            ("content", [place for place in whole if not place.is_here]),
+        ):
+            if some:
+                files = self._read("binaryFile", some).selectExpr("_metadata.file_path", content)
+                found.append(files.mapInArrow(packed, _EVENTS))
         if as_one:
             schema = "text binary, size int, uri string, start bigint, number bigint"
             ordered = (
@@ -293,6 +297,10 @@ class Cluster:
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
         known = [stage for stage in stages if stage is not None]
         return sum(s.numCompletedTasks for s in known), sum(s.numTasks for s in known)
+
+
+def _opened(place: Place) -> str:
+    return place.path.removeprefix("file:") if place.is_taken_whole and place.is_here else ""
 
 
 def _bytes(pieces: Mapping[int, Piece]) -> int:

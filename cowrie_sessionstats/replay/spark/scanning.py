@@ -59,6 +59,8 @@ class Log:
     """The time of its first event."""
     line: bytes = b""
     """That event."""
+    path: str = ""
+    """Where a worker opens it, if it can."""
 
 
 def key_of(event: LogEvent) -> bytes:
@@ -216,9 +218,18 @@ def _rows(log: Log, part: Part, begin: int, batch: Batch) -> Iterator[Row]:
         yield key_of(event), key, part.head, log.number, part.start, 0, number, line
 
 
-def scan_packed(contents: Iterable[tuple[Log, bytes]], tell: Tell) -> Iterator[Row]:
-    """Yield the rows of packed logs, each given whole."""
+def scan_packed(contents: Iterable[tuple[Log, bytes | None]], tell: Tell) -> Iterator[Row]:
+    """Yield the rows of packed logs: each is given whole, or opened where it is.
+
+    Raises FileNotFoundError if it is not there.
+    """
     for log, content in contents:
+        if content is None:
+            path = Path(log.path)
+            if not path.exists():
+                raise FileNotFoundError(f"File {log.path} does not exist")
+            yield from scan_whole(log, path, tell)
+            continue
         with tempfile.NamedTemporaryFile(prefix="sessionstats-", dir=spool_folder()) as file:
             file.write(content)
             file.flush()
