@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import spark_corpus
+from costs import family
 from logs import COMMAND, Said, as_lines, session, summarize, tool, write_log
 from ports import HOST, free_port
 from spark_cluster import Cluster
@@ -172,3 +174,17 @@ def test_a_folder_that_is_read_is_left_alone(tmp_path: Path) -> None:
     assert done.status == 2
     assert "it would be replaced" in done.err
     assert log.read_bytes() == as_lines(session("a"))
+
+
+def test_a_signal_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
+    """Whenever it comes: here when Spark has just begun."""
+    log = write_log(tmp_path / "cowrie.json", session("a"))
+    process = subprocess.Popen(
+        [COMMAND, "summarize", "--engine", "local[1]", "--out", tmp_path / "out.parquet", log],
+        stderr=subprocess.PIPE,
+    )
+    _wait_for(lambda: len(list(family(process.pid))) > 1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, b"interrupted: nothing was written\n")
+    assert list(tmp_path.iterdir()) == [log]

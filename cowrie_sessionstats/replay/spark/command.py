@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TextIO
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from cowrie_sessionstats.replay.command import (
     DONE,
@@ -21,12 +23,14 @@ from cowrie_sessionstats.replay.problems import StrictError
 from cowrie_sessionstats.replay.progress import file_trouble, last_line
 from cowrie_sessionstats.replay.spark.folder import Folder, FolderError
 from cowrie_sessionstats.replay.spark.places import Places
-from cowrie_sessionstats.replay.spark.running import Cluster
+from cowrie_sessionstats.replay.spark.running import Cluster, StoppedError
 from cowrie_sessionstats.replay.spark.settings import Chosen
 from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.spark_session import SparkError, spark_session
 
 KAFKA: Final = "kafka://"
+LOOK: Final = 0.2
+"""Seconds between two looks at how far the cluster is."""
 
 
 @frozen
@@ -43,25 +47,74 @@ class Request:
 
 def summarize(request: Request) -> int:
     """Write the records of all sessions to a folder; return the exit status."""
+    work = _Work(request)
     try:
         with terminable():
-            return _summarize(request)
+            work.start()
     except KeyboardInterrupt:
+        work.stop()
         say("interrupted: nothing was written")
         return INTERRUPTED
-    except FolderError as error:
-        say(f"error: {file_trouble(str(error))}")
-        return WRONG
-    except (SparkError, StrictError, OSError) as error:
-        say(f"error: {file_trouble(str(error))}")
-        return NOTHING
+    return work.status
 
 
-def _summarize(request: Request) -> int:
+@define(eq=False)
+class _Work:
+    """Is done in a thread: a signal in the middle of a call of Java's would break that."""
+
+    request: Request
+    status: int = field(default=NOTHING, init=False)
+    _stopped: threading.Event = field(factory=threading.Event, init=False)
+    _cluster: Cluster | None = field(default=None, init=False)
+    _thread: threading.Thread = field(init=False)
+    _failed: BaseException | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Do it to its end, and show how far it is."""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        with _progress(sys.stderr) as show:
+            while self._thread.is_alive():
+                self._thread.join(LOOK)
+                if show is not None and self._cluster is not None:
+                    with contextlib.suppress(Exception):  # it may have ended by now
+                        show(*self._cluster.tasks())
+        if self._failed is not None:
+            raise self._failed
+
+    def stop(self) -> None:
+        """End it, and wait until nothing of it is left."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            with contextlib.suppress(KeyboardInterrupt):
+                if self._cluster is not None:
+                    self._cluster.stop()
+                self._thread.join(LOOK)
+
+    def _run(self) -> None:
+        try:
+            self.status = _summarize(self.request, self._stopped, self._begun)
+        except StoppedError:
+            pass
+        except FolderError as error:
+            say(f"error: {file_trouble(str(error))}")
+            self.status = WRONG
+        except (SparkError, StrictError, OSError) as error:
+            if not self._stopped.is_set():
+                say(f"error: {file_trouble(str(error))}")
+        except BaseException as error:  # noqa: BLE001 - raised where it can be seen
+            if not self._stopped.is_set():
+                self._failed = error
+
+    def _begun(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+
+def _summarize(request: Request, stopped: threading.Event, begun: Callable[[Cluster], None]) -> int:
     with ExitStack() as stack:
         session = stack.enter_context(spark_session(request.engine))
-        show = stack.enter_context(_progress(sys.stderr))
-        cluster = Cluster(session, request.chosen, request.open_sessions, show)
+        cluster = Cluster(session, request.chosen, request.open_sessions, stopped)
+        begun(cluster)
         totals = cluster.totals
         totals.problems.strict = request.strict
         folder = Folder(session, request.output)
@@ -81,6 +134,8 @@ def _summarize(request: Request) -> int:
             totals.files, totals.repeats = places.count, places.repeats
             if found:
                 cluster.logs(found, folder.made)
+        if stopped.is_set():
+            raise StoppedError
         if totals.records:  # else what was written another time is better than nothing
             folder.publish()
     for trouble in totals.problems.files:

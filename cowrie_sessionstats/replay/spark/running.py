@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,9 +31,6 @@ from cowrie_sessionstats.replay.spark.settings import Chosen
 from cowrie_sessionstats.spark_session import COLUMNS as RECORD
 from cowrie_sessionstats.spark_session import SparkError, brief
 
-LOOK: Final = 0.2
-"""Seconds between two looks at how far the cluster is."""
-
 _EVENTS: Final = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
 _ORDER: Final = ("key", "tick", "head", "file", "part", "piece", "line")
 _ROWS: Final = "spark.sql.execution.arrow.maxRecordsPerBatch"
@@ -48,8 +46,9 @@ _LISTING: Final = {
 _FEW: Final = "16"
 """Rows that go to Python at once where Spark knows no bound in bytes."""
 
-Show = Callable[[int, int], None]
-"""Shown how many tasks are done, of how many that are known of."""
+
+class StoppedError(Exception):
+    """Nobody wants the result any more."""
 
 
 @define(eq=False)
@@ -59,7 +58,7 @@ class Cluster:
     session: Any
     chosen: Chosen
     open_sessions: bool = False
-    show: Show | None = None
+    stopped: threading.Event = field(factory=threading.Event)
     totals: Totals = field(factory=Totals)
 
     def __attrs_post_init__(self) -> None:
@@ -268,30 +267,23 @@ class Cluster:
             )
 
     def _wait(self, action: Callable[[], None]) -> None:
-        """Do it in a thread, so that signals are heard and the work is seen; raises SparkError."""
-        failed: list[BaseException] = []
-
-        def act() -> None:
-            try:
-                action()
-            except BaseException as error:  # noqa: BLE001 - it is raised below
-                failed.append(error)
-
-        thread = threading.Thread(target=act, daemon=True)
-        thread.start()
+        """Do it, unless the work is to end; raises SparkError."""
+        if self.stopped.is_set():
+            raise StoppedError
         try:
-            while thread.is_alive():
-                thread.join(LOOK)
-                if self.show is not None:
-                    self.show(*self._tasks())
-        except BaseException:
-            self.session.sparkContext.cancelAllJobs()
-            thread.join()
-            raise
-        if failed:
-            raise SparkError(why(failed[0])) from None
+            action()
+        except Exception as error:  # noqa: BLE001 - Java's, Py4J's, PySpark's
+            if self.stopped.is_set():
+                raise StoppedError from None
+            raise SparkError(why(error)) from None
 
-    def _tasks(self) -> tuple[int, int]:
+    def stop(self) -> None:
+        """End what runs, from another thread."""
+        self.stopped.set()
+        with contextlib.suppress(Exception):  # the cluster may be gone
+            self.session.sparkContext.cancelAllJobs()
+
+    def tasks(self) -> tuple[int, int]:
         """Return how many tasks of the stages that run are done, and how many there are."""
         tracker = self.session.sparkContext.statusTracker()
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
