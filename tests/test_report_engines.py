@@ -392,5 +392,19 @@ def test_what_a_database_cannot_be_asked(postgres: Server, tmp_path: Path) -> No
     assert "leave out" in tool("report", "--engine", there, tmp_path).err
     postgres.sql("CREATE TABLE sessions (id int)", "odd")
     assert "it is not one of summaries" in tool("report", "--engine", there).err
-    assert tool("load", "--engine", "spark://x", tmp_path).status == 1
     assert tool("report").status == 2
+
+
+def test_where_nothing_can_be_loaded(postgres: Server, data: Data, tmp_path: Path) -> None:
+    """It is wrong usage, said before anything is read."""
+    there = tmp_path / "lake.parquet"
+    for arguments, said in (
+        (("--engine", "duckdb"), "load fills a table of PostgreSQL"),
+        (("--engine", "spark://x"), "--output FOLDER.parquet says where"),
+        (("--engine", "spark://x", "--output", tmp_path / "lake"), "whose name ends in .parquet"),
+        (("--engine", "spark://x", "--output", there / "x.parquet"), "there is no folder"),
+        (("--engine", postgres.address(), "--output", there), "--output is for Spark"),
+    ):
+        done = tool("load", *arguments, data.parquet)
+        assert (done.status, said in done.err) == (2, True), done.err
+    assert not there.exists()

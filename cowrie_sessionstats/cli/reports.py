@@ -209,19 +209,29 @@ def similar(  # noqa: PLR0913, PLR0917 - one for each option
     "--engine",
     metavar="ADDRESS",
     required=True,
-    help="The database: postgres://USER@HOST/DATABASE. A password is best left to ~/.pgpass.",
+    help="postgres://USER@HOST/DATABASE (a password is best left to ~/.pgpass), or a cluster of "
+    "Spark, as for `report`.",
+)
+@click.option(
+    "--output",
+    "--out",
+    metavar="FOLDER.parquet",
+    help="On Spark: the folder, here or in what Spark reaches (hdfs://, s3a://). It can be one of "
+    "the PATHs, too: then what is new is added.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first line or file that cannot be read.")
 @click.option("--jobs", type=JOBS, help="Threads and processes. [default: the processors]")
-def load(paths: tuple[str, ...], engine: str, jobs: int | None, *, strict: bool) -> None:
-    """Load sessions into the table `sessions` of a PostgreSQL database, which is made if need be.
+def load(
+    paths: tuple[str, ...], engine: str, output: str | None, jobs: int | None, *, strict: bool
+) -> None:
+    """Load sessions into a database's table `sessions`, or into a folder of Parquet by the day.
 
-    PATHs are as for `report`. A session is there once, however often it is loaded; its last record
-    counts.
+    PATHs are as for `report` on that engine; for PostgreSQL, files and folders of this machine. A
+    session is there once, however often it is loaded; its last record counts.
 
-    The exit status is 0 if they were loaded, 1 if not.
+    The exit status is 0 if they were loaded, 1 if not, 2 for wrong usage.
     """
-    sys.exit(_reports().load(_source(paths, engine, jobs, strict=strict)))
+    sys.exit(_reports().load(_source(paths, engine, jobs, strict=strict), output))
 
 
 def _reports() -> ModuleType:

@@ -44,6 +44,7 @@ from cowrie_sessionstats.report.query import similar as kin
 from cowrie_sessionstats.report.remote import Remote
 from cowrie_sessionstats.report.sources import SourceError, Sources, opened
 from cowrie_sessionstats.report.tables import TOP, TOP_OF_FILES, Choice, Report
+from cowrie_sessionstats.spark_session import is_spark
 from cowrie_sessionstats.summary import SCHEMA, printable
 
 Form: TypeAlias = Literal["table", "json", "csv"]
@@ -263,12 +264,16 @@ def similar(source: Source, session: str, form: Form, top: int) -> int:
     return _guarded(work)
 
 
-def load(source: Source) -> int:
-    """Load the sessions in files into the table of the engine; return the exit status."""
+def load(source: Source, output: str | None = None) -> int:
+    """Load the sessions in files into a table, or on Spark a folder; return the exit status."""
+    if is_spark(source.engine):
+        return _guarded(lambda: _load_on_spark(source, output))
     from cowrie_sessionstats.report import loading  # noqa: PLC0415 - slow to load
 
     def work() -> int:
         loading.check(source.engine)
+        if output is not None:
+            raise UsageError("--output is for Spark: a database has the table sessions")
         with _opened(source) as sources:
             new, newer = loading.load(sources.connection, source.engine)
         say(
@@ -278,6 +283,22 @@ def load(source: Source) -> int:
         return DONE
 
     return _guarded(work)
+
+
+def _load_on_spark(source: Source, output: str | None) -> int:
+    if output is None:
+        raise UsageError("on Spark, --output FOLDER.parquet says where the sessions go")
+    from cowrie_sessionstats.replay.spark.folder import FolderError, check_name  # noqa: PLC0415
+    from cowrie_sessionstats.report import lake  # noqa: PLC0415 - slow to load
+
+    try:
+        check_name(output)
+        with _elsewhere(source) as engine:
+            lake.write(engine, output)
+            say(f"{engine.count:,} sessions are in {output}")
+    except FolderError as error:
+        raise UsageError(str(error)) from None
+    return DONE
 
 
 def _found(session: str, found: Sequence[object]) -> int:

@@ -106,15 +106,16 @@ class Spark(Dialect):
 
     def view(self, called: str, expression: Table) -> Table:
         """Return a result as a view of this session."""
-        self._frame(expression).createOrReplaceTempView(called)
+        self.frame(expression).createOrReplaceTempView(called)
         return ibis.table(expression.schema(), called)
 
     def kept(self, called: str, expression: Table) -> Table:
         """Return a result, kept in the executors' memory or on their disks."""
-        self._frame(expression).persist().createOrReplaceTempView(called)
+        self.frame(expression).persist().createOrReplaceTempView(called)
         return ibis.table(expression.schema(), called)
 
-    def _frame(self, expression: Table) -> Any:
+    def frame(self, expression: Table) -> Any:
+        """Return a result as a DataFrame."""
         return self.session.sql(self.backend.compile(expression))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import duckdb
 
+from cowrie_sessionstats.replay.command import UsageError
 from cowrie_sessionstats.report.columns import IDENTITY, LATEST
 from cowrie_sessionstats.report.dialects import BATCH, name
 from cowrie_sessionstats.report.engine import EngineError
@@ -24,10 +25,11 @@ _INCOMING: Final = "sessionstats_incoming"
 
 
 def check(address: str) -> None:
-    """Raise EngineError if nothing can be loaded into the engine at ``address``."""
+    """Raise UsageError if nothing can be loaded into the engine at ``address``."""
     if not is_postgres(address):
-        raise EngineError(
-            f"--engine {shown(address)}: load fills a table of PostgreSQL, postgres://USER@HOST/DATABASE"
+        raise UsageError(
+            f"--engine {shown(address)}: load fills a table of PostgreSQL, "
+            "postgres://USER@HOST/DATABASE, or a folder on Spark"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from cowrie_sessionstats.replay.spark.places import is_address, system_of, told
-from cowrie_sessionstats.spark_session import SparkError
+from cowrie_sessionstats.spark_session import SparkError, brief
 
 ENDING: Final = ".parquet"
 DAY: Final = "day"
@@ -33,6 +33,22 @@ def check_name(output: str) -> None:
     if not is_address(output) and not Path(output).absolute().parent.is_dir():
         raise FolderError(
             f"{output}: there is no folder {Path(output).parent}. Make it, or name another"
+        )
+
+
+def verify(session: Any, out: str, records: int) -> None:
+    """Raise SparkError if not all records are where this process sees them."""
+    written = 0
+    if records:
+        try:
+            written = session.read.parquet(out).count()
+        except Exception as error:  # noqa: BLE001 - Java's of any kind
+            raise SparkError(f"{out}: {brief(error)}") from None
+    if written != records:
+        raise SparkError(
+            f"{records:,} records were written, and {written:,} are here: each worker wrote "
+            "into a folder of its own. Name a folder that all machines share, or an address "
+            "(hdfs://, s3a://)"
         )
 
 

@@ -14,7 +14,7 @@ from attrs import define, field
 from cowrie_sessionstats.replay.reading import LINE_LIMIT
 from cowrie_sessionstats.replay.running import Totals
 from cowrie_sessionstats.replay.spark import tables
-from cowrie_sessionstats.replay.spark.folder import DAY
+from cowrie_sessionstats.replay.spark.folder import DAY, verify
 from cowrie_sessionstats.replay.spark.pieces import (
     LONGEST,
     ByPlace,
@@ -248,23 +248,8 @@ class Cluster:
         for (number, start), piece in told.value.items():
             pieces.setdefault(number, {})[start] = piece
         gathered = list(done.value.values())
-        self._check(out, sum(each.records for each in gathered))
+        verify(self.session, out, sum(each.records for each in gathered))
         return pieces, gathered
-
-    def _check(self, out: str, records: int) -> None:
-        """Raise SparkError if not all records are where this process sees them."""
-        written = 0
-        if records:
-            try:
-                written = self.session.read.parquet(out).count()
-            except Exception as error:  # noqa: BLE001 - Java's of any kind
-                raise SparkError(f"{out}: {brief(error)}") from None
-        if written != records:
-            raise SparkError(
-                f"{records:,} records were written, and {written:,} are here: each worker wrote "
-                "into a folder of its own. Name a folder that all machines share, or an address "
-                "(hdfs://, s3a://)"
-            )
 
     def _wait(self, action: Callable[[], None]) -> None:
         """Do it, unless the work is to end; raises SparkError."""
