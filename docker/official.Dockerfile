@@ -32,8 +32,8 @@ RUN packages=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib",
 # Only what the image lacks: its Cowrie may be using a version of its own of the rest.
 COPY docker/requirements/plugin.txt /build/
 RUN touch /build/missing.txt && \
-    for package in click msgpack; do \
-      /cowrie/cowrie-env/bin/python3 -c "import $package" 2>/dev/null || \
+    for package in click confluent-kafka msgpack; do \
+      /cowrie/cowrie-env/bin/python3 -c "__import__('$package'.replace('-', '_'))" 2>/dev/null || \
         sed -n "/^$package==/,/# via/p" /build/plugin.txt >> /build/missing.txt; \
     done && \
     touch /build/before && \
