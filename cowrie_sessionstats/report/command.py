@@ -34,7 +34,7 @@ from cowrie_sessionstats.replay.spool import spool_folder
 from cowrie_sessionstats.report import files, terminal
 from cowrie_sessionstats.report.computing import report
 from cowrie_sessionstats.report.embedded import embedded
-from cowrie_sessionstats.report.engine import Engine, EngineError, QueryError
+from cowrie_sessionstats.report.engine import NO_SESSION, Engine, EngineError, QueryError
 from cowrie_sessionstats.report.figures import Count
 from cowrie_sessionstats.report.interest import rules
 from cowrie_sessionstats.report.query import records_of
@@ -170,7 +170,7 @@ def _elsewhere(source: Source) -> Iterator[Remote]:
             raise
         _tell(problems, engine)
         if not engine.count:
-            raise EngineError("nothing to report on: no session was found in what was given")
+            raise EngineError(NO_SESSION)
         yield engine
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import define, frozen
 from ibis import Table
@@ -13,6 +13,9 @@ from cowrie_sessionstats.report import figures
 
 Row: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")
+
+
+NO_SESSION: Final = "no session was found; raw logs are summarized first: summarize --engine"
 
 
 class EngineError(Exception):

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from cowrie_sessionstats.replay.problems import NOT_JSON, Problems
 from cowrie_sessionstats.report.columns import NEEDED, SCHEMA
-from cowrie_sessionstats.report.engine import EngineError
+from cowrie_sessionstats.report.engine import NO_SESSION, EngineError
 from cowrie_sessionstats.report.kinds import EVENTID
 from cowrie_sessionstats.report.records import NOT_A_SUMMARY, WRONG_TYPE
 from cowrie_sessionstats.spark_session import COLUMNS, brief
@@ -42,7 +42,7 @@ class Gathering:
         """
         frames = [frame for name in paths for frame in self._frames(name)]
         if not frames:
-            raise EngineError("nothing to report on: no session was found in what was given")
+            raise EngineError(NO_SESSION)
         return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
 
     def _frames(self, name: str) -> list[Any]:
