@@ -36,7 +36,8 @@ PATIENCE: Final = 60.0
 CONNECT: Final = 5.0  # seconds for a connection to a master
 _LOOK: Final = 0.1
 _END: Final = 20.0  # seconds for the JVM to end
-_STANDALONE: Final = 7077
+_PORTS: Final = {"spark": "7077", "sc": "15002"}
+"""Where a master listens, and a server of Spark Connect, unless the address says otherwise."""
 _SAID: Final = 64 << 10  # bytes of what the JVM said that are looked at
 
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -92,13 +93,16 @@ def _connect(master: str, settings: dict[str, str]) -> Iterator[Any]:
     """Give a session of Spark Connect: the driver is elsewhere."""
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
+    _reachable(master)
     builder = SparkSession.builder.remote(master)
     for name, value in settings.items():
-        builder = builder.config(name, value)
+        # What else there is was set where the driver was started, and is warned of.
+        if name.startswith("spark.sql.") or name not in _SETTINGS:
+            builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()
     except Exception as error:  # noqa: BLE001 - gRPC's, PySpark's, a missing package's
-        raise SparkError(f"{master}: {brief(error)}") from None
+        raise SparkError(f"{master.partition('/;')[0]}: {brief(error)}") from None
     try:
         yield session
     finally:
@@ -200,22 +204,25 @@ def _quiet() -> str:
 
 
 def _reachable(master: str) -> None:
-    """Raise SparkError if nothing listens where a standalone master is to be.
+    """Raise SparkError if nothing listens where a master, or a server of Spark Connect, is to be.
 
-    Spark itself tries for a minute and ends the JVM.
+    Spark itself tries for a minute, or for many, and ends the JVM.
     """
-    if not master.startswith("spark://"):
+    scheme, _, rest = master.partition("://")
+    if scheme not in _PORTS:
         return
     trouble = "names no host"
-    for place in filter(None, master.removeprefix("spark://").split(",")):
-        host, _, port = place.rpartition(":") if ":" in place else (place, "", str(_STANDALONE))
+    for place in filter(None, rest.partition("/")[0].split(",")):
+        host, _, port = place.rpartition(":") if ":" in place else (place, "", _PORTS[scheme])
         try:
             with socket.create_connection((host.strip("[]"), int(port)), CONNECT):
                 return
         except (OSError, ValueError, OverflowError) as error:
             trouble = f"{place}: {getattr(error, 'strerror', None) or error}"
+    # What stands behind the place can be a token.
     raise SparkError(
-        f"{master}: no master of Spark answers ({trouble}). Start it, or correct --engine"
+        f"{master.partition('/;')[0]}: no master of Spark answers ({trouble}). Start it, or correct "
+        "--engine"
     )
 
 

@@ -372,6 +372,7 @@ def test_who_may_only_read(postgres: Server, loaded: str) -> None:
         ("nothing://x", "nothing://x cannot be asked"),
         (f"postgres://a:geheim@{HOST}:{free_port()}/b", "refused"),
         (f"spark://{HOST}:{free_port()}", "no master of Spark answers"),
+        (f"sc://{HOST}:{free_port()}/;token=geheim", "no master of Spark answers"),
         ("duckdb:///nonexistent/x", "cannot be asked"),
     ],
 )
@@ -403,6 +404,7 @@ def test_where_nothing_can_be_loaded(postgres: Server, data: Data, tmp_path: Pat
         (("--engine", "spark://x"), "--output FOLDER.parquet says where"),
         (("--engine", "spark://x", "--output", tmp_path / "lake"), "whose name ends in .parquet"),
         (("--engine", "spark://x", "--output", there / "x.parquet"), "there is no folder"),
+        (("--engine", "sc://x/;token=geheim", "--output", there), "sc://x: Spark Connect puts no"),
         (("--engine", postgres.address(), "--output", there), "--output is for Spark"),
     ):
         done = tool("load", *arguments, data.parquet)

@@ -288,6 +288,10 @@ def load(source: Source, output: str | None = None) -> int:
 def _load_on_spark(source: Source, output: str | None) -> int:
     if output is None:
         raise UsageError("on Spark, --output FOLDER.parquet says where the sessions go")
+    if source.engine.startswith("sc://"):
+        raise UsageError(
+            f"{source.engine.partition('/;')[0]}: Spark Connect puts no folder in another's place"
+        )
     from cowrie_sessionstats.replay.spark.folder import FolderError, check_name  # noqa: PLC0415
     from cowrie_sessionstats.report import lake  # noqa: PLC0415 - slow to load
 
