@@ -221,8 +221,8 @@ def _reachable(master: str) -> None:
             trouble = f"{place}: {getattr(error, 'strerror', None) or error}"
     # What stands behind the place can be a token.
     raise SparkError(
-        f"{master.partition('/;')[0]}: no master of Spark answers ({trouble}). Start it, or correct "
-        "--engine"
+        f"{master.partition('/;')[0]}: no master of Spark answers ({trouble}). Start it, or "
+        "correct --engine"
     )
 
 
