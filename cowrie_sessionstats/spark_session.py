@@ -122,7 +122,7 @@ def _classic(master: str, settings: dict[str, str]) -> Iterator[Any]:
     with tempfile.TemporaryFile() as said, contextlib.ExitStack() as stack:
         stack.enter_context(_python(settings))
         try:
-            gateway = launch_gateway(conf, {"stderr": said, "stdout": said})  # type: ignore[no-untyped-call]
+            gateway = launch_gateway(conf, {"stderr": said, "stdout": said})  # type: ignore[no-untyped-call,unused-ignore]
             stack.callback(_end, gateway)
             context = SparkContext(conf=conf, gateway=gateway)
             session = SparkSession(context)

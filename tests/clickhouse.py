@@ -35,7 +35,7 @@ class ClickHouse(Engine):
     def __attrs_post_init__(self) -> None:
         from chdb import session  # noqa: PLC0415 - not everywhere
 
-        self._session = session.Session()  # type: ignore[no-untyped-call]
+        self._session = session.Session()  # type: ignore[no-untyped-call,unused-ignore]
         for name, value in SETTINGS.items():
             self._session.query(f"SET {name} = {value}")
         self._session.query(
