@@ -61,7 +61,7 @@ def _records() -> Iterator[Record]:
         yield summary(f"nasty{number:07x}", text, "uname -a", text, at=number * 3600.0, **known)
         yield summary(text, f"echo {text}", at=number * 60.0, fingerprint=text, templates=[text])
     for number, line in enumerate(
-        ("exit", "exit\n", "logout 3", "x; exit", "exitus", "Z", "a", "ä")
+        ("exit", "exit\n", "logout 3", "x; exit", "exitus", "exit ;\r", "Z", "a", "ä")
     ):
         for times in range(3):
             yield summary(
@@ -75,6 +75,7 @@ def _records() -> Iterator[Record]:
     odd: list[Record] = [
         {"duration": 1e300}, {"duration": -1.0}, {"commands": -5}, {"command_events": 2**62},
         {"fingerprint": "csf1_1180591620717411303424_a_b"}, {"fingerprint": "csf1_"},
+        {"fingerprint": "csf1_5\n"}, {"fingerprint": "csf1_6"},
         {"start": None}, {"start": "yesterday", "end": "\x1b[2J"}, {"templates": None},
         {"logged_in": None}, {"session": "", "sensor": ""}, {"sensor": None}, {"revision": None},
     ]  # fmt: skip

@@ -35,10 +35,13 @@ HASH_DIGITS: Final = 16
 """Hex digits that tell two exact hashes apart: 64 bits, of which a million have no two alike."""
 AT_ONCE: Final = 1.0
 """Seconds after its last command within which a session that closes was closed at once."""
-EXIT: Final = r"(^|[;&|] *)(exit|logout)( [0-9]+)?$"
-"""A command line's template that ends with leaving."""
-STEPS: Final = r"^[^_]*_([0-9]{1,18})(?:_|$)"
-"""The second part of a fingerprint: how many templates it is made of."""
+END: Final = " ;"
+"""What a text gets behind it where a pattern looks for its end: ``$`` is not that everywhere, for
+Java's stands before a newline, too."""
+EXIT: Final = r"(^|[;&|] *)(exit|logout)( [0-9]+)? ;$"
+"""A command line's template, with ``END`` behind it, that ends with leaving."""
+STEPS: Final = r"^[^_]*_([0-9]{1,18})[_ ]"
+"""The second part of a fingerprint, with ``END`` behind it: how many templates it is made of."""
 QUIET: Final = 100.0
 """Seconds of silence that point to a timeout: Cowrie's shortest one for idle sessions is 180, and
 DShield's sensors shorten it."""
@@ -140,7 +143,7 @@ def scripts(sessions: Table) -> Table:
     )
     return rows.mutate(
         percent=100.0 * _.sessions / _.sessions.sum(),
-        steps=_.fingerprint.re_extract(STEPS, 1).nullif("").cast("int64"),
+        steps=_.fingerprint.concat(END).re_extract(STEPS, 1).nullif("").cast("int64"),
     )
 
 
@@ -289,7 +292,7 @@ def endings(sessions: Table) -> Table:
         ((_.commands == 0) & (_.forwards > 0), "no command line: connections through it"),
         ((_.commands == 0) & ((_.uploads > 0) | (_.downloads > 0)), "no command line: files sent"),
         (_.commands == 0, "logged in, no command line"),
-        (_.last_command_template.re_search(EXIT), "exit or logout"),
+        (_.last_command_template.concat(END).re_search(EXIT), "exit or logout"),
         (_.quiet_before_close.isnull(), "time of the last command unknown"),
         (_.quiet_before_close < AT_ONCE, "closed within a second of the last command"),
         (_.quiet_before_close < QUIET, "closed later, before a timeout"),
